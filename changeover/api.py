@@ -1,0 +1,116 @@
+"""All that checks, rollback functions and a team's own step kinds may import.
+
+::
+
+    from changeover.api import Context, Verdict, count_rows
+
+    def nobody_is_lost(context: Context, *, source: str, target: str) -> Verdict:
+        \"\"\"Every customer of the source is in the target.\"\"\"
+        expected = count_rows(context.database(source), "customers")
+        found = count_rows(context.database(target), "customers")
+        return Verdict.of(found == expected, f"{found} of {expected} customers arrived", expected=expected, found=found)
+"""
+
+from __future__ import annotations
+
+from changeover.contracts import (
+    Answer,
+    Asking,
+    ChannelName,
+    Completed,
+    Context,
+    Database,
+    DatabaseName,
+    FileName,
+    Found,
+    FunctionName,
+    Host,
+    HostName,
+    Mode,
+    OnUnknown,
+    PersonName,
+    Probe,
+    Probing,
+    Question,
+    QuestionForm,
+    Result,
+    ServiceName,
+    ShellText,
+    StepKind,
+    StepName,
+    Uploaded,
+    Validating,
+    Value,
+    Verdict,
+    key,
+    step_kind,
+)
+from changeover.counting import counted
+from changeover.errors import ChangeoverError, Mistake, Setback, Stopped, TimedOut, Unclear
+from changeover.transfer.reconcile import (
+    Checksum,
+    Orphans,
+    Selection,
+    aggregates,
+    checksum,
+    checksums_of_pair,
+    count_rows,
+    duplicates,
+    orphans,
+    rejected_rows,
+    sampled,
+)
+from changeover.transfer.restoring import put_back, save_rows
+
+__all__ = [
+    "Answer",
+    "Asking",
+    "ChangeoverError",
+    "ChannelName",
+    "Checksum",
+    "Completed",
+    "Context",
+    "Database",
+    "DatabaseName",
+    "FileName",
+    "Found",
+    "FunctionName",
+    "Host",
+    "HostName",
+    "Mistake",
+    "Mode",
+    "OnUnknown",
+    "Orphans",
+    "PersonName",
+    "Probe",
+    "Probing",
+    "Question",
+    "QuestionForm",
+    "Result",
+    "Selection",
+    "ServiceName",
+    "Setback",
+    "ShellText",
+    "StepKind",
+    "StepName",
+    "Stopped",
+    "TimedOut",
+    "Unclear",
+    "Uploaded",
+    "Validating",
+    "Value",
+    "Verdict",
+    "aggregates",
+    "checksum",
+    "checksums_of_pair",
+    "count_rows",
+    "counted",
+    "duplicates",
+    "key",
+    "orphans",
+    "put_back",
+    "rejected_rows",
+    "sampled",
+    "save_rows",
+    "step_kind",
+]

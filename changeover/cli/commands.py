@@ -1,0 +1,246 @@
+"""The commands of people: each is a row in the journal, with who and why, and only the engine acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from changeover.cli.asking import Wish, ask
+from changeover.cli.inputs import assignments
+from changeover.cli.plan_words import counted
+from changeover.cli.render import STEP_SIGNS, duration
+from changeover.contracts import Value
+from changeover.errors import Mistake
+from changeover.journal.events import Verb
+
+if TYPE_CHECKING:
+    from changeover.status.model import RunStatus
+    from changeover.status.read import StatusReader
+
+_RUN_HELP = "The run, or the first characters of its name; left out: the only one that is active."
+
+FirstWord = Annotated[str, typer.Argument(metavar="RUN", help=_RUN_HELP, show_default=False)]
+SecondWord = Annotated[str, typer.Argument(metavar="STEP", help="The step, as `status` names it.", show_default=False)]
+OnlyRun = Annotated[str, typer.Argument(metavar="RUN", help=_RUN_HELP, show_default=False)]
+Why = Annotated[str, typer.Option("--why", help="The reason, for the record.", show_default=False)]
+Who = Annotated[str, typer.Option("--who", help="Who says so; left out: $CHANGEOVER_WHO, or the login name.", show_default=False)]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask again.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
+Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for the engine's answer.", min=0, max=3600)]
+Evidence = Annotated[
+    str, typer.Option("--evidence", help="By what it can be seen: a ticket, a figure, a file.", show_default=False)
+]
+
+
+@dataclass(eq=False)
+class NoSuchSuspension(Mistake):
+    """Nothing of that name is switched off."""
+
+    run: str
+    what: str
+    known: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"nothing called {self.what!r} is switched off in {self.run}"
+
+    @property
+    def hint(self) -> str:
+        near = get_close_matches(self.what, self.known)
+        return f"did you mean {near[0]!r}?" if near else f"switched off now: {', '.join(self.known) or 'nothing'}"
+
+
+def approve(
+    first: FirstWord = "",
+    second: SecondWord = "",
+    *,
+    why: Why = "",
+    typed: Annotated[str, typer.Option("--type", help="The word that the question wants typed.", show_default=False)] = "",
+    evidence: Evidence = "",
+    who: Who = "",
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
+) -> int:
+    """Say go at a gate."""
+    data: dict[str, Value] = {name: value for name, value in (("typed", typed), ("evidence", evidence)) if value}
+    wish = Wish(Verb.APPROVE, first, second, why, who, data, wait, as_json)
+    return ask(wish, means=_says("approve"), candidates=lambda status: _asked(status, "approval", "typed"))
+
+
+def refuse(
+    first: FirstWord = "", second: SecondWord = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False
+) -> int:
+    """Say no-go at a gate; the run holds, nothing is rolled back.
+
+    Of a task it says that it cannot be done, of a step in doubt that it did not happen.
+    """
+    wish = Wish(Verb.REFUSE, first, second, why, who, {}, wait, as_json)
+    return ask(wish, means=_says("refuse"), candidates=lambda status: _asked(status, "approval", "typed", "task"))
+
+
+def done(
+    first: FirstWord = "",
+    second: SecondWord = "",
+    *,
+    evidence: Evidence = "",
+    why: Why = "",
+    partly: Annotated[bool, typer.Option("--partly", help="Of a step in doubt: it happened in part.")] = False,
+    captured: Annotated[
+        list[str] | None,
+        typer.Option("--captured", metavar="NAME=VALUE", help="A value that the step would have captured.", show_default=False),
+    ] = None,
+    who: Who = "",
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
+) -> int:
+    """Say that a manual task is done, or that a step that failed or is in doubt has been finished by hand."""
+    data: dict[str, Value] = {}
+    if evidence:
+        data["evidence"] = evidence
+    if partly:
+        data["answer"] = "partly"
+    if captured:
+        data["captured"] = dict[str, Value](assignments(captured))
+    wish = Wish(Verb.DONE, first, second, why, who, data, wait, as_json, reasoned=False)
+    return ask(wish, means=_says("done"), candidates=lambda status: _asked(status, "task"))
+
+
+def hold(run: OnlyRun = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False) -> int:
+    """Let no new step start; what runs goes on."""
+    wish = Wish(Verb.HOLD, run, "", why, who, {}, wait, as_json, of_step=False)
+    return ask(wish, means=lambda status, _step, _who: f"no new step starts; {_running(status)}")
+
+
+def release(run: OnlyRun = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False) -> int:
+    """Let a held run go on."""
+    wish = Wish(Verb.RELEASE, run, "", why, who, {}, wait, as_json, of_step=False)
+    return ask(wish, means=lambda status, _step, _who: f"the run goes on; it was held for: {status.held_why or 'nothing'}")
+
+
+def skip(
+    first: FirstWord = "", second: SecondWord = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False
+) -> int:
+    """Leave a step out, with a reason."""
+    wish = Wish(Verb.SKIP, first, second, why, who, {}, wait, as_json)
+    return ask(wish, means=_leaving_out, candidates=_failed)
+
+
+def retry(
+    first: FirstWord = "", second: SecondWord = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False
+) -> int:
+    """Try a failed step again; without a step, the one that failed."""
+    wish = Wish(Verb.RETRY, first, second, why, who, {}, wait, as_json, reasoned=False)
+    return ask(wish, means=lambda _status, step, _who: f"{step} is tried again", candidates=_failed)
+
+
+def waive(
+    first: FirstWord = "", second: SecondWord = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False
+) -> int:
+    """Give up the undo of a step, and say what stays behind; two people have to."""
+    wish = Wish(Verb.WAIVE, first, second, why, who, {}, wait, as_json)
+    return ask(wish, means=lambda _status, step, _who: f"{step} is given up once two people have said so", candidates=_failed)
+
+
+def leave_off(
+    first: FirstWord = "",
+    second: Annotated[
+        str, typer.Argument(metavar="WHAT", help="What is switched off, as `status` names it.", show_default=False)
+    ] = "",
+    *,
+    why: Why = "",
+    who: Who = "",
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
+) -> int:
+    """Accept that something switched off stays off, so that the run can end."""
+    wish = Wish(Verb.LEAVE_OFF, first, second, why, who, {}, wait, as_json)
+    return ask(
+        wish,
+        means=lambda _status, what, who: f"left switched off when the run ends, on the word of {who}: {what}",
+        candidates=lambda status: tuple(entry.what for entry in status.suspensions if not entry.left_by),
+        named=_suspension_named,
+    )
+
+
+def rollback(
+    run: OnlyRun = "",
+    *,
+    why: Why = "",
+    yes: Yes = False,
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="Past the point of no return; a second person has to say the same.")
+    ] = False,
+    who: Who = "",
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
+) -> int:
+    """Undo everything that has started, in reverse order."""
+    data: dict[str, Value] = {"break_glass": "yes"} if break_glass else {}
+    wish = Wish(Verb.ROLLBACK, run, "", why, who, data, wait, as_json, yes=yes, of_step=False)
+    return ask(wish, means=lambda status, _step, _who: _rolling_back(status))
+
+
+def abort(
+    run: OnlyRun = "",
+    *,
+    why: Why = "",
+    yes: Yes = False,
+    who: Who = "",
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
+) -> int:
+    """Stop the run for good and undo nothing."""
+    wish = Wish(Verb.ABORT, run, "", why, who, {}, wait, as_json, yes=yes, of_step=False)
+    return ask(wish, means=lambda status, _step, _who: _aborting(status))
+
+
+def _says(word: str) -> Callable[[RunStatus, str, str], str]:
+    def means(status: RunStatus, step: str, _who: str) -> str:
+        asked = next((waiting.ask for waiting in status.waiting if waiting.step == step), "")
+        return f"{word} {step}: {asked}" if asked else f"{word} {step}"
+
+    return means
+
+
+def _asked(status: RunStatus, *forms: str) -> tuple[str, ...]:
+    return tuple(waiting.step for waiting in status.waiting if waiting.form in forms)
+
+
+def _failed(status: RunStatus) -> tuple[str, ...]:
+    return tuple(step.key for step in status.failed)
+
+
+def _running(status: RunStatus) -> str:
+    names = [step.key for step in status.running]
+    return f"{', '.join(names[:5])}{' ...' if len(names) > 5 else ''} goes on" if names else "nothing runs now"  # noqa: PLR2004 - one line
+
+
+def _leaving_out(status: RunStatus, step: str, _who: str) -> str:
+    return f"{step} ({STEP_SIGNS[status.step(step).state].word}) is left out"
+
+
+def _rolling_back(status: RunStatus) -> str:
+    outcome, undone = status.outcome, len(status.rollback)
+    loses = "; ".join(outcome.loses) or "nothing that the runbook names"
+    times = f"about {duration(outcome.rollback.likely)}, at worst {duration(outcome.rollback.worst)}"
+    late = ""
+    if outcome.countdown is not None and outcome.countdown.total_seconds() < 0:
+        late = f"; it ends AFTER the window: the latest safe start was {duration(-outcome.countdown)} ago"
+    past = f"; PAST THE POINT OF NO RETURN ({outcome.point_step})" if outcome.point_passed else ""
+    return f"rolling back now undoes {counted(undone, 'step')}, takes {times}, and loses: {loses}{late}{past}"
+
+
+def _aborting(status: RunStatus) -> str:
+    off = [entry.what for entry in status.suspensions]
+    left = f"; still switched off: {', '.join(off)}" if off else ""
+    return f"everything is stopped at once and NOTHING is undone{left}"
+
+
+def _suspension_named(reader: StatusReader, what: str) -> str:
+    known = [entry.what for entry in reader.refresh().suspensions]
+    if what not in known:
+        raise NoSuchSuspension(reader.record.id, what, tuple(known))
+    return what

@@ -1,0 +1,1 @@
+"""How a journal of an older changeover becomes one of this."""

@@ -1,0 +1,207 @@
+"""One SSH connection: opened, its host key compared strictly, logged in. The only module that opens sockets to hosts.
+
+Transport is used directly, because then every phase has its own deadline and its own verdict.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import Final
+
+import paramiko
+from paramiko.ssh_exception import IncompatiblePeer, PasswordRequiredException
+
+from changeover.remote.errors import HostSetback, HostVerdict
+from changeover.remote.known_hosts import KnownKey, fingerprint, known_keys, spelled
+from changeover.remote.login import Deadlines, Login
+
+#: paramiko writes tracebacks to its log; ours goes nowhere unless somebody listens.
+_LOG: Final = "changeover.remote.paramiko"
+logging.getLogger(_LOG).addHandler(logging.NullHandler())
+logging.getLogger(_LOG).propagate = False
+
+_PREFERRED: Final = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
+_WEAK_DIGESTS: Final = {"hmac-md5", "hmac-md5-96", "hmac-sha1-96"}
+_SIGNATURES: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # what an RSA host key signs with today
+
+
+def connect(login: Login, deadlines: Deadlines) -> paramiko.Transport:
+    """Connect, compare the host key, log in.
+
+    Raises:
+        HostSetback: with the verdict on the host; nothing has been sent to it that acts.
+    """
+    known = _known(login)
+    sock = _dial(login, deadlines)
+    try:
+        transport = paramiko.Transport(sock)
+        transport.set_log_channel(_LOG)
+        _choose_algorithms(transport, known)
+        transport.banner_timeout = deadlines.key_exchange
+        transport.auth_timeout = deadlines.authenticate
+    except BaseException:
+        sock.close()
+        raise
+    try:
+        _negotiate(login, transport, deadlines)
+        _compare(login, transport.get_remote_server_key(), known)
+        _log_in(login, transport)
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
+def _dial(login: Login, deadlines: Deadlines) -> socket.socket:
+    try:
+        sock = socket.create_connection((login.address, login.port), timeout=deadlines.connect)
+    except TimeoutError:
+        detail = f"{login.address}:{login.port} did not answer within {deadlines.connect:g} s"
+        raise HostSetback(login.host, HostVerdict.TIME_OUT, detail, "Is it switched on, and is the way to it open?") from None
+    except OSError as error:
+        detail = f"cannot connect to {login.address}:{login.port}: {error.strerror or error}"
+        advice = "Check the address and port in the systems file, and that its SSH server runs."
+        raise HostSetback(login.host, HostVerdict.UNREACHABLE, detail, advice) from error
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _choose_algorithms(transport: paramiko.Transport, known: tuple[KnownKey, ...]) -> None:
+    options = transport.get_security_options()
+    options.ciphers = _PREFERRED
+    options.digests = tuple(digest for digest in options.digests if digest not in _WEAK_DIGESTS)
+    # A host has several keys: ask for one of the sort that we know.
+    wanted = [name for key in known for name in _SIGNATURES.get(key.sort, (key.sort,)) if name in options.key_types]
+    options.key_types = tuple(dict.fromkeys([*wanted, *options.key_types]))
+
+
+def _negotiate(login: Login, transport: paramiko.Transport, deadlines: Deadlines) -> None:
+    finished = threading.Event()
+    transport.start_client(event=finished)
+    if not finished.wait(deadlines.key_exchange):
+        detail = f"the SSH handshake did not end within {deadlines.key_exchange:g} s"
+        raise HostSetback(login.host, HostVerdict.TIME_OUT, detail, "It accepts connections but does not talk: is it overloaded?")
+    if transport.is_active():
+        return
+    error = transport.get_exception()
+    said = str(error or "connection closed")
+    if isinstance(error, IncompatiblePeer) or "Indecipherable" in said or "Invalid SSH banner" in said:
+        advice = "It is up, but too old or no SSH server: update it, or look after it by hand (`manual`)."
+        raise HostSetback(login.host, HostVerdict.INCOMPATIBLE, f"cannot speak SSH with it: {said}", advice) from error
+    if "banner" in said:
+        detail = f"{login.address}:{login.port} closed the connection without a greeting"
+        raise HostSetback(
+            login.host, HostVerdict.UNREACHABLE, detail, "Its SSH server may be refusing new connections."
+        ) from error
+    raise HostSetback(login.host, HostVerdict.KEY_EXCHANGE, f"the SSH handshake broke off: {said}") from error
+
+
+def _known(login: Login) -> tuple[KnownKey, ...]:
+    try:
+        lines = login.known_hosts.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        detail = f"cannot read {login.known_hosts}: {error.strerror}"
+        raise HostSetback(login.host, HostVerdict.HOST_KEY, detail, "Make it readable: without it no host is trusted.") from error
+    return known_keys(lines, login.address, login.port)
+
+
+def _compare(login: Login, key: paramiko.PKey, known: tuple[KnownKey, ...]) -> None:
+    blob = key.asbytes()
+    shown = f"{key.get_name()} {fingerprint(blob)}"
+    name = spelled(login.address, login.port)
+    if any(entry.blob == blob and entry.revoked for entry in known):
+        detail = f"its host key {shown} is marked as revoked in {login.known_hosts}"
+        raise HostSetback(login.host, HostVerdict.HOST_KEY, detail, "Do not connect to it: somebody declared this key stolen.")
+    trusted = [entry for entry in known if not entry.revoked]
+    if any(entry.blob == blob for entry in trusted):
+        return
+    console = f"on its own console: ssh-keygen -lf /etc/ssh/ssh_host_{_sort(key.get_name())}_key.pub"
+    if not trusted:
+        detail = f"its host key is not known: {shown} is not in {login.known_hosts}; nothing was sent"
+        advice = (
+            f"Have the fingerprint checked {console}. When it is {fingerprint(blob)}, add the key: "
+            f"ssh-keyscan -p {login.port} {login.address} >> {login.known_hosts}"
+        )
+        raise HostSetback(login.host, HostVerdict.HOST_KEY, detail, advice)
+    before = ", ".join(f"{entry.sort} {fingerprint(entry.blob)}" for entry in trusted)
+    detail = f"its host key has changed: known is {before}, it shows {shown}; nothing was sent"
+    advice = (
+        f"Either the machine was installed anew, or somebody stands in between. Have the fingerprint checked {console}. Only "
+        f"when it is {fingerprint(blob)}: ssh-keygen -R '{name}' -f {login.known_hosts}, then ssh-keyscan -p {login.port} "
+        f"{login.address} >> {login.known_hosts}"
+    )
+    raise HostSetback(login.host, HostVerdict.HOST_KEY, detail, advice)
+
+
+def _sort(name: str) -> str:
+    return next((sort for sort in ("ed25519", "ecdsa", "rsa") if sort in name), "ed25519")
+
+
+def _log_in(login: Login, transport: paramiko.Transport) -> None:
+    refused = ""
+    for key in _keys(login):
+        try:
+            missing = transport.auth_publickey(login.user, key)
+        except paramiko.AuthenticationException as error:
+            refused = str(error)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise _broken_off(login, error) from error
+        else:
+            _complete(login, missing)
+            return
+    if login.password and not login.private_key:
+        try:
+            missing = transport.auth_password(login.user, login.password)
+        except paramiko.AuthenticationException as error:
+            refused = str(error)
+        except (paramiko.SSHException, OSError, EOFError) as error:
+            raise _broken_off(login, error) from error
+        else:
+            _complete(login, missing)
+            return
+    raise _not_let_in(login, refused)
+
+
+def _complete(login: Login, missing: list[str]) -> None:
+    if missing:
+        detail = f"{login.spoken}: the key was accepted, but it also asks for {', '.join(missing)}"
+        raise HostSetback(login.host, HostVerdict.AUTH, detail, "Give this user a login that needs no second factor.")
+
+
+def _not_let_in(login: Login, refused: str) -> HostSetback:
+    if not (login.private_key or login.password or login.agent):
+        advice = "Write `key:`, or `key: agent`, or `password:` (a reference) for it in the systems file; nothing is guessed."
+        return HostSetback(login.host, HostVerdict.AUTH, f"no identity is configured for {login.spoken}", advice)
+    tried = f"key {login.private_key}" if login.private_key else "the agent's keys" if login.agent else "the password"
+    if "imeout" in refused:
+        return HostSetback(login.host, HostVerdict.TIME_OUT, f"{login.spoken} did not answer to {tried} in time")
+    detail = f"{login.spoken} does not accept {tried}"
+    return HostSetback(
+        login.host, HostVerdict.AUTH, detail, "Is the public key in its authorized_keys, and is it the right user?"
+    )
+
+
+def _broken_off(login: Login, error: BaseException) -> HostSetback:
+    detail = f"{login.spoken} broke off during login: {str(error) or type(error).__name__}"
+    return HostSetback(login.host, HostVerdict.UNREACHABLE, detail)
+
+
+def _keys(login: Login) -> tuple[paramiko.PKey, ...]:
+    if login.agent:
+        return tuple(paramiko.Agent().get_keys())
+    if login.private_key is None:
+        return ()
+    try:
+        # A private key has a passphrase or is used alone: a password beside it is the passphrase.
+        return (paramiko.PKey.from_path(login.private_key, login.password or None),)
+    except PasswordRequiredException as error:
+        detail = f"the private key {login.private_key} needs a passphrase"
+        advice = "Write `password:` (a reference) beside `key:`, or load it into the agent and write `key: agent`."
+        raise HostSetback(login.host, HostVerdict.AUTH, detail, advice) from error
+    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
+        detail = f"cannot use the private key {login.private_key}: {getattr(error, 'strerror', None) or error}"
+        raise HostSetback(login.host, HostVerdict.AUTH, detail, "Check `key:` of this host in the systems file.") from error

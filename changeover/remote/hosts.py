@@ -1,0 +1,198 @@
+"""The machines of a run. Each has one connection: opened when first needed, used again, closed at the end.
+
+paramiko is loaded with the first connection, not with this module.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from changeover.contracts import Completed, Uploaded
+from changeover.remote.errors import CommandRefused, HostNotListed, HostSetback, HostVerdict
+from changeover.remote.inventory import hosts_of
+from changeover.remote.login import Deadlines, login_of
+from changeover.runbook.systems import HostEntry, Systems
+
+if TYPE_CHECKING:
+    import paramiko
+
+#: Handshakes under way at once: they are what costs.
+HANDSHAKES: Final = 50
+#: Commands and transfers at once on one host: OpenSSH allows ten by default.
+SESSIONS: Final = 8
+
+
+def _ignore(_piece: str) -> None:
+    pass
+
+
+class RemoteHost:
+    """One machine; implements :class:`changeover.contracts.Host`. May be used by several threads at once."""
+
+    def __init__(
+        self,
+        name: str,
+        entry: HostEntry,
+        *,
+        base: Path,
+        secret: Callable[[str], str],
+        handshakes: threading.Semaphore,
+        deadlines: Deadlines,
+    ) -> None:
+        self._name = name
+        self._entry = entry
+        self._base = base
+        self._secret = secret
+        self._handshakes = handshakes
+        self._deadlines = deadlines
+        self._connecting = threading.Lock()
+        self._transport: paramiko.Transport | None = None
+        self._sessions = threading.BoundedSemaphore(SESSIONS)
+        self._sending = threading.Lock()  # uploads, one at a time: two of the same file would share a temporary name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def run(
+        self, command: str, *, stdin: bytes = b"", timeout: float | None = None, output: Callable[[str], None] | None = None
+    ) -> Completed:
+        """Run *command*; see :meth:`changeover.contracts.Host.run`.
+
+        Raises:
+            CommandRefused: it cannot arrive byte for byte.
+            HostSetback: nothing was sent.
+            HostUnclear: it was sent, and the connection was lost or the time-out passed.
+        """
+        wire = self._wire(command)
+        hear = output or _ignore
+        started = time.monotonic()
+        self._take_turn(timeout, hear)
+        try:
+            from changeover.remote.command import Attached  # noqa: PLC0415 - loads paramiko
+
+            transport, channel = self._session()
+            left = None if timeout is None else max(timeout - (time.monotonic() - started), 0.1)
+            return Attached(self._name, channel, transport, self._deadlines).run(wire, stdin, left, hear)
+        finally:
+            self._sessions.release()
+
+    def upload(self, content: bytes | Path, target: str, *, mode: int = 0o644) -> Uploaded:
+        """Put *content* at *target*; see :meth:`changeover.contracts.Host.upload`."""
+        from changeover.remote.transfer import Remote, upload  # noqa: PLC0415 - loads paramiko
+
+        path = target.removeprefix("~/")  # SFTP starts in the home directory
+        if not path or "\0" in path or path.endswith("/"):
+            raise CommandRefused(self._name, f"names no file to write: {target!r}")
+        with self._sending:
+            remote = Remote(self._name, self._connected, self._deadlines, self._entry.become, self._short)
+            return upload(remote, content, path, mode)
+
+    def close(self) -> None:
+        """Close the connection; a later command opens a new one."""
+        with self._connecting:
+            if self._transport is not None:
+                self._transport.close()
+                self._transport = None
+
+    def _short(self, command: str) -> Completed:
+        return self.run(command, timeout=self._deadlines.transfer * 4)  # hashing a big file takes its time
+
+    def _wire(self, command: str) -> str:
+        if "\0" in command:
+            raise CommandRefused(self._name, "contains a NUL character, which no shell can receive")
+        try:
+            command.encode()
+        except UnicodeEncodeError:
+            raise CommandRefused(self._name, "contains a character that is not valid Unicode") from None
+        return f"sudo -n -- /bin/sh -c {shlex.quote(command)}" if self._entry.become else command
+
+    def _take_turn(self, timeout: float | None, hear: Callable[[str], None]) -> None:
+        ends = None if timeout is None else time.monotonic() + timeout
+        while not self._sessions.acquire(timeout=1):
+            hear("")
+            if ends is not None and time.monotonic() > ends:
+                detail = f"{SESSIONS} other commands kept it busy for {timeout:g} s; nothing was sent"
+                raise HostSetback(self._name, HostVerdict.TIME_OUT, detail)
+
+    def _connected(self) -> paramiko.Transport:
+        from changeover.remote.connection import connect  # noqa: PLC0415 - loads paramiko
+
+        with self._connecting:
+            if self._transport is not None and self._transport.is_active():
+                return self._transport
+            login = login_of(self._name, self._entry, base=self._base, secret=self._secret)
+            with self._handshakes:
+                self._transport = connect(login, self._deadlines)
+            return self._transport
+
+    def _session(self) -> tuple[paramiko.Transport, paramiko.Channel]:
+        """Open a session; a connection that died unnoticed since its last use is replaced once: nothing was sent on it yet."""
+        from paramiko import SSHException  # noqa: PLC0415 - slow to load
+
+        for again in (True, False):
+            transport = self._connected()
+            try:
+                return transport, transport.open_session(timeout=self._deadlines.channel)
+            except (SSHException, OSError, EOFError) as error:
+                transport.close()
+                if not again:
+                    detail = f"it opened no session: {str(error) or 'the connection was cut'}"
+                    raise HostSetback(self._name, HostVerdict.LOST, detail, "Is it overloaded?") from error
+        raise AssertionError  # pragma: no cover - the second round returns or raises
+
+
+class Hosts:
+    """All hosts of one environment. Nothing is connected before a host is used."""
+
+    def __init__(self, systems: Systems, *, base: Path, secret: Callable[[str], str], deadlines: Deadlines | None = None) -> None:
+        """Take hosts and groups of *systems*; relative paths are relative to *base*; *secret* resolves references."""
+        self._systems = systems
+        self._base = base
+        self._secret = secret
+        self._deadlines = deadlines or Deadlines()
+        self._handshakes = threading.BoundedSemaphore(HANDSHAKES)
+        self._making = threading.Lock()
+        self._hosts: dict[str, RemoteHost] = {}
+
+    def select(self, names: Iterable[str]) -> tuple[RemoteHost, ...]:
+        """The hosts that *names* (hosts and groups) stand for, each once, in written order.
+
+        Raises:
+            HostNotListed: a name is neither a host nor a group.
+        """
+        return tuple(self._host(name) for name in hosts_of(self._systems, names))
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._making:
+            hosts = tuple(self._hosts.values())
+        for host in hosts:
+            host.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _host(self, name: str) -> RemoteHost:
+        entry = self._systems.hosts.get(name)
+        if entry is None:  # hosts_of() found it, so this is a group that names a host nobody describes
+            raise HostNotListed(name, tuple(sorted(self._systems.hosts)))
+        with self._making:
+            if name not in self._hosts:
+                self._hosts[name] = RemoteHost(
+                    name,
+                    entry,
+                    base=self._base,
+                    secret=self._secret,
+                    handshakes=self._handshakes,
+                    deadlines=self._deadlines,
+                )
+            return self._hosts[name]

@@ -1,0 +1,66 @@
+"""How to reach one host and get in, worked out from the systems file. Nothing is guessed that it does not say."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from changeover.runbook.systems import HostEntry
+
+#: The word in place of a key's path that allows the SSH agent's keys.
+AGENT: Final = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds after which a host counts as gone."""
+
+    connect: float = 10
+    key_exchange: float = 20  # with the greeting
+    authenticate: float = 20
+    channel: float = 15  # opening one, and the answer to "run this"
+    transfer: float = 30  # without a single byte moving
+    silence: float = 15  # of a running command, before the host is asked for a sign of life
+    sign_of_life: float = 10  # until its answer
+    ending: float = 2  # a command that was told to end, per signal
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """Everything a connection needs."""
+
+    host: str
+    address: str
+    port: int
+    user: str
+    known_hosts: Path
+    private_key: Path | None = None
+    password: str = ""
+    agent: bool = False
+
+    @property
+    def spoken(self) -> str:
+        """The address as people write it."""
+        return f"{self.user}@{self.address}:{self.port}"
+
+
+def login_of(host: str, entry: HostEntry, *, base: Path, secret: Callable[[str], str]) -> Login:
+    """Work out the login of *host*; relative paths are relative to *base*."""
+    agent = entry.private_key == AGENT
+    return Login(
+        host=host,
+        address=entry.address,
+        port=entry.port,
+        user=entry.user or getpass.getuser(),
+        known_hosts=_path(entry.known_hosts or "~/.ssh/known_hosts", base),
+        private_key=None if agent or not entry.private_key else _path(entry.private_key, base),
+        password=secret(entry.password) if entry.password else "",
+        agent=agent,
+    )
+
+
+def _path(written: str, base: Path) -> Path:
+    return base / Path(written).expanduser()

@@ -1,0 +1,1 @@
+"""The company's HTTP services: real sockets, real state, the standard library's server."""

@@ -1,0 +1,43 @@
+"""The step kinds, one file each. Importing this package registers them all; what they need to work loads when they run."""
+
+from changeover.steps import (
+    channel,
+    check,
+    confirm,
+    gate,
+    http,
+    manual,
+    migrate,
+    notify,
+    poll,
+    prefect,
+    python,
+    runbook,
+    script,
+    shell,
+    sql,
+    ssh,
+    upload,
+    wait,
+)
+
+__all__ = [
+    "channel",
+    "check",
+    "confirm",
+    "gate",
+    "http",
+    "manual",
+    "migrate",
+    "notify",
+    "poll",
+    "prefect",
+    "python",
+    "runbook",
+    "script",
+    "shell",
+    "sql",
+    "ssh",
+    "upload",
+    "wait",
+]

@@ -1,0 +1,172 @@
+"""``migrate``: copy tables from one database to another, exactly, in chunks that survive any crash; or take that back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from changeover.contracts import Context, DatabaseName, Found, OnUnknown, Probe, Result, StepName, key, step_kind
+from changeover.counting import counted
+from changeover.errors import Mistake
+from changeover.steps.dry_run import not_verifiable
+from changeover.transfer.mapping import Mapped, Sequences, TableMapping, TextPolicy
+
+if TYPE_CHECKING:
+    from changeover.transfer.copying import Migration
+    from changeover.transfer.undoing import Undo
+
+
+@dataclass(eq=False)
+class NotAMigration(Mistake):
+    """`undo` names a step that is no `migrate`."""
+
+    step: str
+
+    def __str__(self) -> str:
+        return f"step {self.step} is no migration, so there is nothing to undo this way"
+
+    @property
+    def hint(self) -> str:
+        return "`migrate: {undo: STEP}` names the id of a step of kind `migrate`"
+
+
+@step_kind("migrate", timeout=None)
+@dataclass(frozen=True, slots=True)
+class Migrate:
+    """Copy tables from one database to another, and see that no row is missing.
+
+    Each chunk and its checkpoint go into the target in one transaction; after a crash the next attempt goes on with the
+    chunk that was in the air. A row that the target cannot hold exactly becomes a dead letter with its key, column and
+    reason in `changeover_rejects`; any other missing row fails the step. `{undo: STEP}` deletes exactly what STEP wrote.
+
+    Output: `{tables: {name: {source, copied, rejected}}, rows, rejected, seconds}`; of an undo `{tables: {name: deleted}, rows}`.
+
+    Dry run: the tables are compared, and rows that would be rejected are counted; nothing is written.
+
+    It may have happened: it runs again, which goes on where the checkpoint says.
+    """
+
+    source: DatabaseName = key("the database to read", word="from", default="")
+    target: DatabaseName = key("the database to fill", word="to", default="")
+    tables: tuple[str | TableMapping, ...] = key("the tables: names, or mappings", default=())
+    chunk_rows: int = key("rows of one transaction", default=50_000)
+    max_rejects: int = key("dead letters that are allowed, of all tables together", default=0)
+    order: str | tuple[str, ...] = key("`auto`: parents before children; or the target's tables in this order", default="auto")
+    sequences: Sequences = key("what becomes of the counters that make new keys", default_factory=Sequences)
+    text: TextPolicy = key("what becomes of text that the target cannot hold as it is", default_factory=TextPolicy)
+    undo: StepName = key("instead of all others: the step whose copy is taken back", default="")
+
+    @property
+    def on_unknown(self) -> OnUnknown:
+        """The checkpoint stands in the target: running again goes on from there."""
+        return OnUnknown.RERUN
+
+    def problems(self) -> Iterable[str]:
+        """Either `undo`, or `from`, `to` and `tables`."""
+        if self.undo:
+            if self.source or self.target or self.tables:
+                yield "`undo` stands alone: which tables it was, the other step knows"
+            return
+        missing = [word for word, value in (("from", self.source), ("to", self.target), ("tables", self.tables)) if not value]
+        if missing:
+            yield f"`{'` and `'.join(missing)}` {'is' if len(missing) == 1 else 'are'} missing"
+        if isinstance(self.order, str) and self.order != "auto" and "${" not in self.order:
+            yield "`order` is `auto` or a list of tables"
+        if _below(self.chunk_rows, 1):
+            yield "`chunk_rows` is at least 1"
+        if _below(self.max_rejects, 0):
+            yield "`max_rejects` is 0 or more"
+
+    @property
+    def mapped(self) -> Mapped:
+        """The migration in the words of the transfer package."""
+        tables = tuple(TableMapping(source=table) if isinstance(table, str) else table for table in self.tables)
+        order = () if isinstance(self.order, str) else self.order
+        return Mapped(tables, self.chunk_rows, self.max_rejects, order, self.sequences, self.text)
+
+    def run(self, context: Context) -> Result:
+        """Copy, or take back."""
+        if self.undo:
+            deleted = self._undo(context).run()
+            rows = sum(deleted.values())
+            return Result(
+                f"{counted(rows, 'row')} deleted from {counted(len(deleted), 'table')}", {"tables": deleted, "rows": rows}
+            )
+        from changeover.transfer.copying import summary  # noqa: PLC0415 - loads SQLAlchemy
+
+        report = self._migration(context).run()
+        rejected = f", {report.rejected:,} rejected" if report.rejected else ""
+        return Result(
+            f"{counted(report.rows, 'row')} copied into {counted(len(report.tables), 'table')}{rejected}", summary(report)
+        )
+
+    def dry_run(self, context: Context) -> Result:
+        """Compare, count, write nothing."""
+        from changeover.transfer.examining import examine, words  # noqa: PLC0415 - loads SQLAlchemy
+        from changeover.transfer.shapes import TableMissing  # noqa: PLC0415
+
+        if self.undo:
+            forward = _forward(context, self.undo)
+            context.database(forward.target).scalar("select 1")
+            return Result(f"would take back what {self.undo} copied into {forward.target}")
+        try:
+            examined = examine(self.mapped, context.database(self.source), context.database(self.target))
+        except TableMissing as missing:  # an earlier step may make it
+            return not_verifiable(f"as things stand now: {missing}")
+        for line in words(examined):
+            context.say(line)
+        rows = sum(table.rows for table in examined.values())
+        doubtful = sum(sum(table.rejects.values()) for table in examined.values())
+        warning = f"; {doubtful:,} would be rejected, {self.max_rejects:,} may be" if doubtful else ""
+        return Result(f"would copy {counted(rows, 'row')} into {counted(len(examined), 'table')}{warning}", _output(examined))
+
+    def probe(self, context: Context) -> Probe:
+        """What the checkpoint in the target says."""
+        from changeover.transfer.probing import Standing, standing  # noqa: PLC0415 - loads SQLAlchemy
+
+        if self.undo:
+            forward = _forward(context, self.undo)
+            found = standing(f"{context.run_id}/{self.undo}", context.database(forward.target))
+            done = found.state is Standing.UNDONE
+            return Probe(Found.DONE if done else Found.PARTIAL, found.words)
+        found = standing(f"{context.run_id}/{context.step}", context.database(self.target))
+        match found.state:
+            case Standing.DONE:
+                return Probe(Found.DONE, found.words, found.output)
+            case Standing.NOTHING | Standing.UNDONE:
+                return Probe(Found.CLEAN, found.words)
+            case _:
+                return Probe(Found.PARTIAL, found.words)
+
+    def _migration(self, context: Context) -> Migration:
+        from changeover.transfer.copying import Migration  # noqa: PLC0415 - loads SQLAlchemy
+
+        source, target = context.database(self.source), context.database(self.target)
+        return Migration(f"{context.run_id}/{context.step}", self.mapped, source, target, context)
+
+    def _undo(self, context: Context) -> Undo:
+        from changeover.transfer.undoing import Undo  # noqa: PLC0415 - loads SQLAlchemy
+
+        forward = _forward(context, self.undo)
+        source, target = context.database(forward.source), context.database(forward.target)
+        return Undo(f"{context.run_id}/{self.undo}", forward.mapped, source, target, context)
+
+
+def _below(value: object, least: int) -> bool:
+    """False for a `${...}` that only the run will know."""
+    return isinstance(value, int) and value < least
+
+
+def _forward(context: Context, step: str) -> Migrate:
+    found = context.parameters_of(step)
+    if not isinstance(found, Migrate) or found.undo:
+        raise NotAMigration(step)
+    return found
+
+
+def _output(examined: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "tables": {name: {"source": table.rows, "would_reject": dict(table.rejects)} for name, table in examined.items()},
+        "rows": sum(table.rows for table in examined.values()),
+    }

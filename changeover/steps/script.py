@@ -1,0 +1,93 @@
+"""``script``: a script of the project, carried to hosts and run there."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from changeover.contracts import Context, FileName, Host, HostName, OnUnknown, Result, ShellText, Value, key, step_kind
+from changeover.steps.completed import require_exit, stdout_of
+from changeover.steps.dry_run import as_things_stand
+from changeover.steps.on_hosts import Batches, batch_problems, on_hosts
+from changeover.steps.project_files import content_of
+from changeover.steps.references import takes_values
+from changeover.steps.rules import exactly_one, not_empty
+from changeover.steps.ssh import heard, reached
+
+
+@step_kind("script", timeout=timedelta(minutes=30))
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Run a script of the project on hosts over SSH.
+
+    The script is sent into the home directory under a name of its own, verified, run and removed again.
+
+    Output: `{hosts: {NAME: {exit, stdout}}}`, stdout without newlines at its end; a host that failed within
+    `max_failures` has `{verdict, detail}`.
+
+    Dry run: the script must be readable; one that only reads is run; for any other every host is only asked whether it
+    lets us in.
+
+    It may have happened: one that only reads runs again; otherwise people are asked.
+    """
+
+    on: tuple[HostName, ...] = key("hosts and groups; one name is a list of one")
+    file: FileName = key("the script, a file of the project", default="")
+    text: ShellText = key("or the script itself", default="")
+    arguments: tuple[str, ...] = key("its arguments; each arrives as one word, whatever it contains", default=())
+    interpreter: str = key("the program that runs it, with options if needed", default="/bin/sh")
+    batches: tuple[int | str, ...] = key(
+        "sizes of the batches, numbers or percents, such as [1, 10%, 100%]; the last one repeats; left out: all at once",
+        default=(),
+    )
+    max_failures: int = key("how many hosts may fail before no further batch begins and the step fails", default=0)
+    expect_exit: int = key("the exit status that means success", default=0)
+    changes: bool = key("whether it changes anything; `false` lets a dry run run it", default=True)
+
+    @property
+    def on_unknown(self) -> OnUnknown:
+        """Reading again is harmless; otherwise people find out."""
+        return OnUnknown.ASK if self.changes else OnUnknown.RERUN
+
+    def problems(self) -> Iterable[str]:
+        """Either a file or a text; values come as arguments where quoting for a shell would be wrong."""
+        yield from not_empty("on", self.on)
+        yield from exactly_one(file=self.file, text=self.text)
+        if takes_values(self.text) and not self.interpreter.split("/")[-1].endswith("sh"):
+            yield f"values in `text` are quoted for a shell, which {self.interpreter} is not: hand them over as `arguments`"
+        yield from batch_problems(self.batches, self.max_failures)
+
+    def run(self, context: Context) -> Result:
+        """Send it, run it, remove it, everywhere."""
+        content = self._content(context)
+        # Its own name for each attempt: an earlier attempt may still be running from its copy.
+        named = hashlib.sha256(context.token.encode() + b"\0" + content).hexdigest()[:16]
+        turn = threading.Lock()
+
+        def work(host: Host) -> dict[str, Value]:
+            path = f".changeover-script-{named}"
+            host.upload(content, path, mode=0o700)
+            completed = heard(context, host, self._command(path), turn)
+            require_exit(host.name, completed, self.expect_exit)
+            return {"exit": completed.exit, "stdout": stdout_of(completed)}
+
+        return on_hosts(context, self.on, work, batches=Batches(self.batches, self.max_failures), changes=self.changes)
+
+    def dry_run(self, context: Context) -> Result:
+        """Read the script; run it when it only reads."""
+        size = len(self._content(context))
+        if not self.changes:
+            return as_things_stand(lambda: self.run(context))
+        return reached(context, self.on, f"run {self.file or 'the script'} ({size} bytes) with {self.interpreter}")
+
+    def _content(self, context: Context) -> bytes:
+        return self.text.encode() if self.text else content_of(context, self.file)
+
+    def _command(self, path: str) -> str:
+        words = [*shlex.split(self.interpreter), path, *self.arguments]
+        script = f'{shlex.join(words)}; code=$?; rm -f -- {shlex.quote(path)}; exit "$code"'
+        return f"/bin/sh -c {shlex.quote(script)}"

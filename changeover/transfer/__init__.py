@@ -1,0 +1,1 @@
+"""The migration engine: databases, chunked exact copy with its checkpoint in the target, checksums, undo."""

@@ -1,0 +1,133 @@
+"""What differs from database system to database system, behind one small protocol. Another system is another adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from changeover.transfer.shapes import TEMPORAL, Column, Shape, Sort, TableName
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What a database says about a row that it does not take."""
+
+    code: str
+    reason: str
+    column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """What makes new keys: a sequence or AUTO_INCREMENT, and where it stands."""
+
+    name: str
+    column: str
+    next_value: int  # the key it would give next
+    used: bool = True  # PostgreSQL's is_called
+
+
+class Family(Enum):
+    """Sorts whose values can be compared as texts that any server writes alike."""
+
+    TEXT = frozenset({Sort.TEXT})
+    NUMBER = frozenset({Sort.INTEGER, Sort.DECIMAL, Sort.BOOLEAN})  # exact ones: each server prints floats its own way
+    MOMENT = TEMPORAL
+
+
+def family(*sorts: Sort) -> Family | None:
+    """The family that all *sorts* belong to; None when there is none."""
+    return next((one for one in Family if one.value.issuperset(sorts)), None)
+
+
+class Dialect(Protocol):
+    """One database system."""
+
+    @property
+    def name(self) -> str:
+        """SQLAlchemy's word for it: postgresql, mysql, sqlite."""
+        ...
+
+    @property
+    def skips_locked(self) -> bool:
+        """Whether workers can claim chunks side by side; otherwise one writes at a time."""
+        ...
+
+    def prepare(self, connection: sa.Connection) -> None:
+        """Make the session exact: UTC, strict, nothing rounded or truncated in silence."""
+        ...
+
+    def begin(self, connection: sa.Connection) -> None:
+        """Begin a transaction that writes, with every constraint checked at once."""
+        ...
+
+    def transport(self, column: Column, quoted: str) -> str:
+        """The SQL expression that reads *column* (already *quoted*) without loss: calendar values as ISO text in UTC."""
+        ...
+
+    def canonical(self, column: Column, read: str, sort: Sort) -> str:
+        """SQL for the text in which a value of *column*, which the expression *read* reads, is compared as a *sort*.
+
+        What is equal as that sort in another database system has the same text there. Empty when that cannot be said in SQL.
+        """
+        ...
+
+    def digest(self, fields: Sequence[str]) -> str:
+        """SQL for 32 hexadecimal digits that stand for a row of *fields*, which are texts or NULL. Empty when it has no such."""
+        ...
+
+    def number(self, digits: str) -> str:
+        """SQL for the number that at most 15 hexadecimal *digits* spell, of a type whose sum is exact."""
+        ...
+
+    def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert *rows*; all or none is the caller's savepoint."""
+        ...
+
+    def complaint(self, error: BaseException) -> Complaint | None:
+        """What is wrong with the data; None when the error is about something else."""
+        ...
+
+    def transient(self, error: BaseException) -> bool:
+        """Whether the same transaction may well succeed when tried again: a deadlock, a lock time-out."""
+        ...
+
+    def repeatable(self, connection: sa.Connection, table: TableName) -> str:
+        """Why the table cannot take part in a transaction; empty when it can."""
+        ...
+
+    def counters(self, connection: sa.Connection, table: Shape) -> tuple[Counter, ...]:
+        """The counters behind the columns of *table*."""
+        ...
+
+    def set_counter(self, connection: sa.Connection, table: TableName, counter: Counter) -> None:
+        """Put a counter where *counter* says."""
+        ...
+
+    def empty(self, connection: sa.Connection, table: TableName) -> int:
+        """Delete every row of *table*, inside the transaction; how many there were."""
+        ...
+
+    def analyse(self, connection: sa.Connection, table: TableName) -> None:
+        """Renew the optimizer's statistics where queries would suffer without."""
+        ...
+
+
+def delete_all(connection: sa.Connection, table: TableName) -> int:
+    """Delete every row, one by one; how many there were."""
+    return connection.execute(sa.delete(table.clause)).rowcount
+
+
+def insert_rows(
+    connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]], mark: str
+) -> None:
+    """A plain multi-row insert through the driver, with its own place *mark*."""
+    preparer = connection.dialect.identifier_preparer
+    names = ", ".join(preparer.quote(column).replace("%", "%%" if mark == "%s" else "%") for column in columns)
+    target = table.quoted(connection.dialect).replace("%", "%%" if mark == "%s" else "%")
+    statement = f"INSERT INTO {target} ({names}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 - names are quoted
+    connection.exec_driver_sql(statement, [tuple(row) for row in rows])

@@ -1,0 +1,107 @@
+"""The dry run: do the tables fit together, and which values would be refused? One scan of each table, no writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from changeover.contracts import Database
+from changeover.counting import counted
+from changeover.transfer.adapters import dialect_of
+from changeover.transfer.databases import StatementFailed, reason
+from changeover.transfer.mapping import ColumnMapping, Mapped
+from changeover.transfer.planning import Feed, MigrationRefused, Side, TablePlan, plan_tables
+from changeover.transfer.preparing import key_problems
+from changeover.transfer.reading import Reader, column, literal
+from changeover.transfer.sessions import session
+from changeover.transfer.shapes import TEMPORAL, Sort
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a copy of one table would meet."""
+
+    source: str
+    rows: int
+    rejects: Mapping[str, int]  # why -> how many values
+    left_out: tuple[str, ...]  # columns of the source that go nowhere
+    chunks: int
+
+
+def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Examined]:
+    """Look at every table; by the target's name, in copying order.
+
+    Raises:
+        MigrationRefused, TableMissing: something does not fit.
+        StatementFailed: a database cannot be asked.
+    """
+    dialects = (dialect_of(source), dialect_of(target))
+    database = source.name
+    try:
+        with session(source, dialects[0], autocommit=True) as reading, session(target, dialects[1]) as writing:
+            plans = plan_tables(mapped, Side(source, dialects[0], reading), Side(target, dialects[1], writing))
+            writing.rollback()
+            problems = [problem for plan in plans for problem in key_problems(plan, Reader(reading, plan))]
+            if problems:
+                raise MigrationRefused(tuple(problems))
+            return {plan.into: _examined(plan, reading) for plan in plans}
+    except SQLAlchemyError as error:
+        raise StatementFailed(database, "looking at the tables", reason(error)) from error
+
+
+def words(examined: Mapping[str, Examined]) -> Iterator[str]:
+    """What people should read."""
+    for name, table in examined.items():
+        yield f"{table.source} -> {name}: {counted(table.rows, 'row')} in {counted(table.chunks, 'chunk')}"
+        if table.left_out:
+            yield f"{table.source}: copied without {', '.join(table.left_out)} (nothing in the target takes it)"
+        for why, values in table.rejects.items():
+            yield f"{name}: {values:,} x {why}"
+
+
+def _examined(plan: TablePlan, reading: sa.Connection) -> Examined:
+    reader = Reader(reading, plan)
+    suspicions = dict(_suspicions(plan, reading.dialect.name))
+    counts: list[Any] = [sa.func.sum(sa.case((condition, 1), else_=0)) for condition in suspicions.values()]
+    row = reader.figures([sa.func.count(), *counts])
+    rejects = {why: int(number) for why, number in zip(suspicions, row[1:], strict=True) if number}
+    rows = int(row[0])
+    return Examined(plan.mapping.source, rows, rejects, plan.left_out, -(-rows // plan.chunk_rows))
+
+
+def _suspicions(plan: TablePlan, dialect: str) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
+    """Conditions under which a value of the source would be refused, each with its reason."""
+    for feed in plan.feeds:
+        if feed.source is None:
+            continue
+        mapping = plan.mapping.filled.get(feed.target.name) or ColumnMapping()
+        value = column(feed.source.name)
+        quoted = literal(feed.expression)
+        if feed.required and not feed.source.sort == feed.target.sort == Sort.BOOLEAN and not mapping.map:
+            yield f"{feed.target.name}: empty, and must not be", value.is_(None)
+        if _limited(feed) and not mapping.map:
+            measure = sa.func.length if dialect == "sqlite" else sa.func.char_length
+            yield f"{feed.target.name}: longer than {feed.target.length}", measure(value) > feed.target.length
+        zero_to_null = "zero_date_to_null" in mapping.do
+        calendar = feed.target.sort in TEMPORAL and feed.source.sort in TEMPORAL | {Sort.TEXT}
+        if calendar and feed.convert is not None and dialect in {"mysql", "sqlite"} and not zero_to_null:
+            yield f"{feed.target.name}: zero or partial date", quoted.like("%-00%")
+        if mapping.map and mapping.unmapped == "reject" and not mapping.do:
+            known = [sa.literal(word) for word in mapping.map]
+            yield (
+                f"{feed.target.name}: not named in `map`",
+                sa.and_(value.is_not(None), sa.cast(value, sa.String(200)).not_in(known)),
+            )
+
+
+def _limited(feed: Feed) -> bool:
+    return (
+        feed.convert is not None
+        and feed.source is not None
+        and feed.source.sort is feed.target.sort is Sort.TEXT
+        and feed.target.length is not None
+    )

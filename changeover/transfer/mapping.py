@@ -1,0 +1,78 @@
+"""What the author writes below `migrate:`: tables, columns, policies. The fields are the YAML keys."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from changeover.contracts import Value, key
+
+Change = Literal["trim", "lower", "upper", "zero_date_to_null", "empty_to_null"]
+
+
+@dataclass(frozen=True, slots=True)
+class TextPolicy:
+    """What becomes of text that the target cannot hold as it is."""
+
+    nul: Literal["reject", "strip"] = key("NUL characters where the target has none: dead letter, or left out", default="reject")
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMapping:
+    """What fills one column of the target: `from`, `sql` or `value`, then `do`, then `map`."""
+
+    source: str = key("the source's column; left out: the one of the same name", word="from", default="")
+    sql: str = key("or an SQL expression on the source's table", default="")
+    value: Value = key("or a constant", default=None)
+    do: tuple[Change, ...] = key("changes, in this order: trim, lower, upper, zero_date_to_null, empty_to_null", default=())
+    map: Mapping[str, Value] = key("the target's value for each value of the source", default_factory=dict)
+    unmapped: Literal["reject", "keep", "null"] = key("what becomes of values that `map` does not name", default="reject")
+
+
+@dataclass(frozen=True, slots=True)
+class TableMapping:
+    """One table, from where to where."""
+
+    source: str = key("the source's table or view, `schema.name` or `name`", word="from")
+    target: str = key("the target's table; left out: the same name", word="to", default="")
+    key_columns: tuple[str, ...] = key("columns that tell rows apart; left out: the primary key", word="key", default=())
+    where: str = key("an SQL condition on the source's rows", default="")
+    columns: Mapping[str, str | ColumnMapping] = key(
+        "the target's columns that are not simply filled from the one of the same name: the source's column, or more",
+        default_factory=dict,
+    )
+    chunk_rows: int | None = key("rows of one transaction; left out: the step's", default=None)
+    text: TextPolicy | None = key("left out: the step's", default=None)
+
+    @property
+    def into(self) -> str:
+        """The target's table."""
+        return self.target or self.source
+
+    @property
+    def filled(self) -> Mapping[str, ColumnMapping]:
+        """The columns, each in full."""
+        return {
+            name: ColumnMapping(source=column) if isinstance(column, str) else column for name, column in self.columns.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Sequences:
+    """What becomes of the counters that make new keys in the target."""
+
+    reset: bool = key("whether they go on after the highest key copied", default=True)
+    headroom: int = key("keys left free after the highest", default=1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """A whole migration, from one database to another."""
+
+    tables: tuple[TableMapping, ...]
+    chunk_rows: int = 50_000
+    max_rejects: int = 0
+    order: tuple[str, ...] = ()  # the target's tables, parents first; empty: by foreign keys
+    sequences: Sequences = field(default_factory=Sequences)
+    text: TextPolicy = field(default_factory=TextPolicy)

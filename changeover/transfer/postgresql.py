@@ -1,0 +1,136 @@
+"""PostgreSQL, through psycopg: COPY in, keyset reads out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, NotSupportedError, ProgrammingError
+
+from changeover.transfer.dialects import Complaint, Counter, Family, delete_all, family
+from changeover.transfer.shapes import Column, Shape, Sort, TableName
+
+#: SQLSTATE classes that speak of a row: data exception, integrity, raised by a trigger, limits such as an index row's size.
+_OF_A_ROW: Final = ("22", "23", "P0", "54")
+_TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
+_COPY_COLUMN: Final = re.compile(r"COPY .*?, line \d+, column ([^:]+)")
+_AS_IT_IS: Final = frozenset({Sort.INTEGER, Sort.DECIMAL, Sort.FLOAT, Sort.BOOLEAN, Sort.BINARY})
+_NEXTVAL: Final = re.compile(r"nextval\('(.+)'::regclass\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Postgresql:
+    """PostgreSQL 12 and later."""
+
+    name: str = "postgresql"
+    skips_locked: bool = True
+
+    def prepare(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET TIME ZONE 'UTC'")
+        connection.exec_driver_sql("SET datestyle = 'ISO, YMD'")
+        connection.exec_driver_sql("SET intervalstyle = 'postgres'")
+        connection.exec_driver_sql("SET extra_float_digits = 1")
+        connection.commit()
+
+    def begin(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+
+    def transport(self, column: Column, quoted: str) -> str:
+        if column.sort in _AS_IT_IS or (column.sort is Sort.TEXT and not column.fixed):
+            return quoted
+        return f"CAST({quoted} AS text)"
+
+    def canonical(self, column: Column, read: str, sort: Sort) -> str:
+        text = f"CAST({read} AS text)"
+        match family(sort, column.sort):
+            case Family.TEXT:
+                return text
+            case Family.NUMBER:
+                if column.sort is Sort.BOOLEAN:
+                    return f"CAST(CAST({read} AS integer) AS text)"
+                return text if column.sort is Sort.INTEGER else f"CAST(trim_scale(CAST({read} AS numeric)) AS text)"
+            case Family.MOMENT:
+                return f"regexp_replace(regexp_replace({text}, '[+]00$', ''), ' 00:00:00$', '')"
+            case _:
+                return ""
+
+    def digest(self, fields: Sequence[str]) -> str:
+        return "md5(" + " || ".join(f"coalesce(octet_length({field}) || ';' || {field}, '-')" for field in fields) + ")"
+
+    def number(self, digits: str) -> str:
+        return f"CAST(CAST('x' || lpad({digits}, 16, '0') AS bit(64)) AS bigint)"
+
+    def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        preparer = connection.dialect.identifier_preparer
+        names = ", ".join(preparer.quote(column) for column in columns)
+        statement = f"COPY {table.quoted(connection.dialect)} ({names}) FROM STDIN"
+        driver: Any = connection.connection.driver_connection
+        try:
+            with driver.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:
+            # COPY goes past SQLAlchemy, which would have wrapped it
+            raise DBAPIError.instance(statement, None, error, psycopg.Error, True, dialect=connection.dialect) from error  # noqa: FBT003
+
+    def complaint(self, error: BaseException) -> Complaint | None:
+        cause: Any = error.orig if isinstance(error, DBAPIError) else error
+        state = getattr(cause, "sqlstate", None) or ""
+        if not state.startswith(_OF_A_ROW):
+            return None
+        place = _COPY_COLUMN.search(cause.diag.context or "")
+        reason = cause.diag.message_primary or str(cause)
+        detail = f": {cause.diag.message_detail}" if cause.diag.message_detail else ""
+        return Complaint(state, f"{reason}{detail}", cause.diag.column_name or (place[1] if place else ""))
+
+    def transient(self, error: BaseException) -> bool:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        return getattr(cause, "sqlstate", None) in _TRANSIENT
+
+    def repeatable(self, connection: sa.Connection, table: TableName) -> str:  # noqa: ARG002 - never in doubt here
+        return ""
+
+    def counters(self, connection: sa.Connection, table: Shape) -> tuple[Counter, ...]:
+        quoted = table.name.quoted(connection.dialect)
+        found = []
+        for column in table.columns:
+            if column.sort is not Sort.INTEGER or not column.fills_itself:
+                continue
+            name = connection.execute(
+                sa.text(
+                    "SELECT coalesce(pg_get_serial_sequence(:t, :c), (SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attrdef d"
+                    " JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum"
+                    " WHERE d.adrelid = CAST(:t AS regclass) AND a.attname = :c))"
+                ),
+                {"t": quoted, "c": column.name},
+            ).scalar()
+            default = _NEXTVAL.fullmatch(name or "")
+            name = default[1].replace("''", "'") if default else name
+            if name and ("(" not in name or default):
+                row = connection.exec_driver_sql(f"SELECT last_value, is_called FROM {name}").one()  # noqa: S608 - as the server wrote it
+                found.append(Counter(name, column.name, row.last_value, row.is_called))
+        return tuple(found)
+
+    def set_counter(self, connection: sa.Connection, table: TableName, counter: Counter) -> None:  # noqa: ARG002 - a sequence has a name
+        connection.execute(
+            sa.text("SELECT setval(CAST(:name AS regclass), :value, :used)"),
+            {"name": counter.name, "value": counter.next_value, "used": counter.used},
+        )
+
+    def empty(self, connection: sa.Connection, table: TableName) -> int:
+        quoted = table.quoted(connection.dialect)
+        try:
+            with connection.begin_nested():
+                connection.exec_driver_sql(f"LOCK TABLE {quoted} IN ACCESS EXCLUSIVE MODE")
+                rows = connection.execute(sa.select(sa.func.count()).select_from(table.clause)).scalar_one()
+                connection.exec_driver_sql(f"TRUNCATE {quoted}")
+        except (NotSupportedError, ProgrammingError):  # others refer to it, or we may only delete
+            return delete_all(connection, table)
+        return int(rows)
+
+    def analyse(self, connection: sa.Connection, table: TableName) -> None:
+        connection.exec_driver_sql(f"ANALYZE {table.quoted(connection.dialect)}")

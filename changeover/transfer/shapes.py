@@ -1,0 +1,273 @@
+"""What a table looks like, in words that all dialects share: sorts of columns, keys, references."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy import types
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.exc import SAWarning
+
+from changeover.errors import Setback
+
+
+class Sort(StrEnum):
+    """What sort of values a column holds."""
+
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    FLOAT = "float"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    BINARY = "binary"
+    DATE = "date"
+    DATETIME = "datetime"
+    TIME = "time"
+    INTERVAL = "interval"
+    JSON = "json"
+    UUID = "uuid"
+    BIT = "bit"
+    OTHER = "other"
+
+
+#: Sorts whose values are dates or times of the calendar.
+TEMPORAL: Final = frozenset({Sort.DATE, Sort.DATETIME})
+#: Sorts whose values are numbers.
+NUMERIC: Final = frozenset({Sort.INTEGER, Sort.DECIMAL, Sort.FLOAT, Sort.BOOLEAN, Sort.BIT})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column."""
+
+    name: str
+    sort: Sort
+    declared: str  # its type as its database says it
+    length: int | None = None  # characters, bytes or bits
+    precision: int | None = None  # digits of a decimal
+    scale: int | None = None  # digits after the point
+    lowest: int | None = None  # of an integer
+    highest: int | None = None
+    fraction: int | None = None  # digits of a second's fraction; None: not limited
+    zoned: bool = False
+    single: bool = False  # a float of 4 bytes
+    fixed: bool = False  # CHAR(n)
+    nullable: bool = True
+    fills_itself: bool = False  # a default, a counter
+    computed: bool = False  # cannot be written
+
+
+@dataclass(frozen=True, slots=True)
+class TableName:
+    """A table, with its schema when its author wrote one."""
+
+    schema: str | None
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> TableName:
+        """``schema.name`` or ``name``."""
+        schema, _, name = text.rpartition(".")
+        return cls(schema or None, name)
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}" if self.schema else self.name
+
+    def quoted(self, dialect: sa.Dialect) -> str:
+        """As the dialect writes it."""
+        preparer = dialect.identifier_preparer
+        name = preparer.quote(self.name)
+        return f"{preparer.quote_schema(self.schema)}.{name}" if self.schema else name
+
+    @property
+    def clause(self) -> sa.TableClause:
+        """For SQLAlchemy."""
+        return sa.table(self.name, schema=self.schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A table or view."""
+
+    name: TableName
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    unique: tuple[tuple[str, ...], ...]
+    references: tuple[TableName, ...]  # the tables its foreign keys point to
+
+    def column(self, name: str) -> Column | None:
+        """The column called *name*; case matters only when two differ by nothing else."""
+        exact = next((column for column in self.columns if column.name == name), None)
+        return exact or next((column for column in self.columns if column.name.lower() == name.lower()), None)
+
+
+@dataclass(eq=False)
+class TableMissing(Setback):
+    """A table that a step names is not there."""
+
+    database: str
+    table: str
+    similar: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"database {self.database} has no table {self.table}"
+
+    @property
+    def hint(self) -> str:
+        return f"did you mean {' or '.join(self.similar)}?" if self.similar else "check its name, its schema, and who may see it"
+
+
+_QUIET = threading.Lock()
+
+
+def shape(connection: sa.Connection, name: TableName, database: str) -> Shape:
+    """Look at a table or view.
+
+    Raises:
+        TableMissing: there is none.
+    """
+    inspector = sa.inspect(connection)
+    with _QUIET, warnings.catch_warnings():
+        # SQLAlchemy warns of types that it does not know; they are Sort.OTHER here
+        warnings.simplefilter("ignore", SAWarning)
+        try:
+            found = inspector.get_columns(name.name, schema=name.schema)
+        except sa.exc.NoSuchTableError:
+            found = []
+    if not found:
+        raise TableMissing(database, str(name), _similar(inspector, name))
+    if connection.dialect.name == "sqlite":
+        _restore_foreign_types(connection, name, found)
+    keys = inspector.get_pk_constraint(name.name, schema=name.schema)
+    try:
+        constraints = [tuple(entry["column_names"]) for entry in inspector.get_unique_constraints(name.name, schema=name.schema)]
+        indexes = [entry for entry in inspector.get_indexes(name.name, schema=name.schema) if entry["unique"]]
+        foreign = inspector.get_foreign_keys(name.name, schema=name.schema)
+    except sa.exc.NoSuchTableError:  # a view
+        constraints, indexes, foreign = [], [], []
+    unique = [*constraints, *(tuple(column for column in entry["column_names"] if column) for entry in indexes)]
+    return Shape(
+        name,
+        tuple(_column(entry, connection.dialect.name) for entry in found),
+        tuple(keys["constrained_columns"]),
+        tuple(unique),
+        tuple(TableName(entry["referred_schema"], entry["referred_table"]) for entry in foreign),
+    )
+
+
+def _restore_foreign_types(connection: sa.Connection, name: TableName, columns: list[Any]) -> None:
+    """SQLite takes any word for a type; SQLAlchemy calls those it does not know numbers, and a UUID is none."""
+    found = connection.execute(sa.text("SELECT name, type FROM pragma_table_info(:name)"), {"name": name.name})
+    declared: dict[str, str] = {row.name: row.type for row in found}
+    for entry in columns:
+        words = declared.get(entry["name"], "").upper()
+        if type(entry["type"]) is types.NUMERIC and not words.startswith(("NUM", "DEC")):
+            entry["type"] = types.NullType()
+
+
+def _similar(inspector: sa.Inspector, name: TableName) -> tuple[str, ...]:
+    import difflib  # noqa: PLC0415 - only for a hint
+
+    return tuple(difflib.get_close_matches(name.name, inspector.get_table_names(schema=name.schema), n=2))
+
+
+def _column(entry: Any, dialect: str) -> Column:
+    kind: types.TypeEngine[Any] = entry["type"]
+    if isinstance(kind, postgresql.DOMAIN):
+        kind = kind.data_type
+    traits = _traits(kind, dialect)
+    return Column(
+        name=entry["name"],
+        declared=_declared(entry["type"]),
+        nullable=bool(entry["nullable"]),
+        fills_itself=entry.get("default") is not None or entry.get("autoincrement") is True or bool(entry.get("identity")),
+        computed=bool(entry.get("computed")),
+        **traits,
+    )
+
+
+def _declared(kind: types.TypeEngine[Any]) -> str:
+    try:
+        return str(kind).lower()
+    except sa.exc.SQLAlchemyError:
+        return type(kind).__name__.lower()
+
+
+_RANGES: Final = (
+    (types.BigInteger, 64),
+    (mysql.TINYINT, 8),
+    (types.SmallInteger, 16),
+    (mysql.MEDIUMINT, 24),
+    (mysql.YEAR, 16),
+    (types.Integer, 32),
+)
+
+
+#: Sorts without limits of their own.
+_SIMPLE: Final = (
+    (types.Boolean, Sort.BOOLEAN),
+    (types.Enum, Sort.TEXT),
+    (mysql.SET, Sort.TEXT),
+    (types.Uuid, Sort.UUID),
+    (types.JSON, Sort.JSON),
+)
+
+
+def _traits(kind: types.TypeEngine[Any], dialect: str) -> dict[str, Any]:
+    """The sort and its limits."""
+    simple = next((sort for python, sort in _SIMPLE if isinstance(kind, python)), None)
+    if simple is not None:
+        return {"sort": simple}
+    match kind:
+        case mysql.YEAR() | types.Integer():
+            return _integer(kind, dialect)
+        case types.Float():
+            return {"sort": Sort.FLOAT, "single": isinstance(kind, types.REAL | mysql.FLOAT) and dialect != "sqlite"}
+        case types.Numeric():
+            scale = kind.scale if kind.scale is not None or kind.precision is None else 0
+            return {"sort": Sort.DECIMAL, "precision": kind.precision, "scale": scale}
+        case mysql.BIT() | postgresql.BIT():
+            return {"sort": Sort.BIT, "length": kind.length or 1}
+        case types.String() if type(kind).__name__ != "XML":
+            return {"sort": Sort.TEXT, "length": _characters(kind), "fixed": isinstance(kind, types.CHAR)}
+        case types.LargeBinary() | types.BINARY() | types.VARBINARY():
+            return {"sort": Sort.BINARY, "length": kind.length}
+        case _:
+            return _moments(kind, dialect)
+
+
+def _integer(kind: types.TypeEngine[Any], dialect: str) -> dict[str, Any]:
+    bits = 64 if dialect == "sqlite" else next((bits for python, bits in _RANGES if isinstance(kind, python)), 64)
+    if getattr(kind, "unsigned", False):
+        return {"sort": Sort.INTEGER, "lowest": 0, "highest": 2**bits - 1}
+    return {"sort": Sort.INTEGER, "lowest": -(2 ** (bits - 1)), "highest": 2 ** (bits - 1) - 1}
+
+
+def _characters(kind: types.String) -> int | None:
+    """The limit in characters; MariaDB's TEXT types are limited in bytes, which only the server can tell."""
+    return None if isinstance(kind, types.Text) else kind.length
+
+
+def _moments(kind: types.TypeEngine[Any], dialect: str) -> dict[str, Any]:
+    fraction = getattr(kind, "fsp", None) if dialect in {"mysql", "mariadb"} else getattr(kind, "precision", None)
+    if dialect in {"mysql", "mariadb"} and fraction is None:
+        fraction = 0
+    if dialect == "sqlite":
+        fraction = None
+    zoned = bool(getattr(kind, "timezone", False))
+    match kind:
+        case types.DateTime():
+            return {"sort": Sort.DATETIME, "fraction": fraction, "zoned": zoned}
+        case types.Date():
+            return {"sort": Sort.DATE}
+        case types.Time():
+            return {"sort": Sort.TIME, "fraction": fraction, "zoned": zoned}
+        case types.Interval() | postgresql.INTERVAL():
+            return {"sort": Sort.INTERVAL}
+        case _:
+            return {"sort": Sort.OTHER}

@@ -1,0 +1,1 @@
+"""Checks that runbooks name: plain functions that answer with a verdict and its figures."""

@@ -1,0 +1,1 @@
+"""Prefect entrypoints: thin, and nothing in changeover imports them."""

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from changeover.engine.clock import SystemClock
+from changeover.journal.events import Draft, EventKind
+from changeover.journal.records import Owner
+from changeover.journal.store import Journal
+
+Call = Callable[..., tuple[int, str, str]]
+
+
+def journal(project: Path) -> Journal:
+    return Journal.open(f"sqlite:///{project}/.changeover/journal.db", clock=SystemClock(), create=False)
+
+
+def asked(project: Path) -> list[tuple[str, str, str, str]]:
+    with journal(project) as opened:
+        run = opened.run("latest")
+        return [
+            (entry.command.verb.value, entry.command.step, entry.command.who, entry.command.why)
+            for entry in opened.commands(run.id)
+        ]
+
+
+def test_a_command_without_an_engine_waits_in_the_journal_and_says_so(waiting: Call, project: Path) -> None:
+    code, out, err = waiting("approve", "go", "--why", "all well")
+    assert (code, err) == (0, "")
+    assert "REHEARSE" in out
+    assert "approve go: Reopen the shop?" in out
+    assert "no engine is alive" in out
+    assert asked(project) == [("approve", "go", "anna", "all well")]
+
+
+def test_the_only_question_need_not_be_named(waiting: Call, project: Path) -> None:
+    assert waiting("approve", "--why", "all well")[0] == 0
+    assert asked(project) == [("approve", "go", "anna", "all well")]
+
+
+def test_run_and_step_may_both_be_named(waiting: Call, project: Path) -> None:
+    with journal(project) as opened:
+        run = opened.run("latest").id
+    assert waiting("refuse", run, "go", "--why", "not yet", "--who", "bela")[0] == 0
+    assert waiting("refuse", run[:10], "go", "--why", "not yet", "--who", "bela")[0] == 0
+    assert asked(project) == [("refuse", "go", "bela", "not yet")] * 2
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "cure"),
+    [
+        (["approve", "goo", "--why", "x"], "has no step 'goo'", "did you mean go"),
+        (["approve", "go"], "say why", "--why"),
+        (["approve", "go", "--why", "WHY"], "say why", "--why"),
+        (["approve", "go", "--why", "x", "--who", "lead"], "'lead' is a role", "--who anna"),
+        (["approve", "go", "--why", "x", "--who", "ana"], "'ana' (from --who)", "--who anna"),
+        (["approve", "nope-1", "go", "--why", "x"], "there is no run 'nope-1'", ""),
+        (["skip", "--why", "x"], "name the step to skip", "status"),
+        (["done"], "name the step to done", "status"),
+        (["leave-off", "alerts", "--why", "x"], "nothing called 'alerts' is switched off", "nothing"),
+        (["rollback", "--why", "x"], "has to be confirmed", "--yes"),
+        (["abort", "--why", "x"], "has to be confirmed", "--yes"),
+        (["done", "go", "--captured", "id"], "is not NAME=VALUE", "for example"),
+    ],
+)
+def test_a_mistake_is_one_message_and_leaves_no_command(
+    waiting: Call, project: Path, words: list[str], message: str, cure: str
+) -> None:
+    code, _, err = waiting(*words)
+    assert code == 2
+    assert err.startswith("error: ")
+    assert message in err
+    assert cure in err
+    assert asked(project) == []
+
+
+def test_before_a_rollback_it_says_how_long_it_takes_and_what_it_loses(waiting: Call, project: Path) -> None:
+    code, out, _ = waiting("rollback", "--why", "sums do not agree", "--yes")
+    assert code == 0
+    assert "rolling back now undoes 1 step, takes about" in " ".join(out.split())
+    assert "and loses: " in out
+    assert asked(project) == [("rollback", "", "anna", "sums do not agree")]
+
+
+def test_json_says_what_became_of_it(waiting: Call) -> None:
+    code, out, _ = waiting("hold", "--why", "coffee", "--json")
+    answer = json.loads(out)
+    assert code == 0
+    assert {name: answer[name] for name in ("verb", "who", "accepted", "engine_alive")} == {
+        "verb": "hold",
+        "who": "anna",
+        "accepted": None,
+        "engine_alive": False,
+    }
+
+
+def test_what_the_engine_answers_is_printed(waiting: Call, project: Path) -> None:
+    answers = [(True, "held; nothing runs", 0), (False, "the run is held already", 2)]
+    with journal(project) as engine:
+        run = engine.run("latest").id
+        lease = engine.take_lease(run, Owner("anna", "host", 1), seconds=60)
+        for accepted, text, code in answers:
+            said = waiting("hold", "--why", "coffee", "--wait", "0")
+            assert "has not answered yet" in said[1]
+            [record] = engine.commands(run, unanswered=True)
+            engine.answer(lease, record, accepted=accepted, text=text)
+            assert engine.command(record.id).accepted is accepted
+            assert code in {0, 2}
+        engine.append(lease, [Draft(EventKind.ABORT_REQUESTED, who="anna", data={"why": "x"}), Draft(EventKind.RUN_ABORTED)])
+        engine.release_lease(lease)
+    code, _, err = waiting("hold", run, "--why", "too late")
+    assert code == 2
+    assert "is aborted; nothing of it can be changed any more" in err
+    assert f"changeover report {run}" in err
+
+
+def test_two_active_runs_have_to_be_told_apart(waiting: Call) -> None:
+    assert waiting("rehearse", "runbooks/small.yaml", "--engine", "local", "--no-wait", "--lines")[0] == 3
+    code, _, err = waiting("hold", "--why", "x")
+    assert code == 2
+    assert "2 runs are active: small-" in err
+    assert "name the one you mean" in err
+
+
+def test_without_any_run_it_says_how_to_start_one(changeover: Call) -> None:
+    code, _, err = changeover("hold", "--why", "x")
+    assert code == 2
+    assert "journal" in err
+    assert changeover("status")[1].startswith("There is no run yet.")
+    assert json.loads(changeover("status", "--json")[1]) == {"runs": []}
+
+
+def test_a_finished_run_is_not_active(changeover: Call) -> None:
+    assert changeover("run", "runbooks/small.yaml", "--engine", "local", "--lines")[0] == 0
+    code, _, err = changeover("hold", "--why", "x")
+    assert code == 2
+    assert "no run is active; the latest, small-" in err
+    assert changeover("resume")[0] == 2
