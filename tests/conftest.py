@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,10 @@ from changeover.sandbox.servers.postgresql import PostgresqlServer
 from changeover.sandbox.servers.ssh import SshServer
 
 _NUMBERS = itertools.count(1)
+
+# A shell starts what it puts into the background deaf to Ctrl-C, and children inherit that: tests send it to theirs.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A release is judged on the same examples every time; new ones are looked for everywhere else.
 settings.register_profile("release", derandomize=True, deadline=None, print_blob=True)
