@@ -20,6 +20,7 @@ from changeover.transfer.adapters import dialect_of
 from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableRecord, TableState, Tally, packed, unpacked
 from changeover.transfer.databases import reason
 from changeover.transfer.mapping import Mapped
+from changeover.transfer.onlooker import Onlooker
 from changeover.transfer.planning import MigrationRefused, Side, TablePlan, plan_tables
 from changeover.transfer.preparing import record_of
 from changeover.transfer.reading import Reader
@@ -132,6 +133,7 @@ class Migration:
     source: Database
     target: Database
     context: Context
+    onlooker: Onlooker | None = None  # looks at what has arrived between chunks
 
     def run(self) -> Report:
         """Copy what is not copied yet; see that nothing is missing.
@@ -238,9 +240,12 @@ class _Copy:
     def _next_chunk(self, plan: TablePlan, record: TableRecord) -> bool:
         """Copy one chunk; False when the table has none left. Waits while other workers hold the last ones."""
         self.context.check_stopped()
-        if self._patiently(lambda: self._copy_chunk(plan, record)):
+        copied: list[ChunkRecord] = []
+        if self._patiently(lambda: self._copy_chunk(plan, record, copied)):
             if not plan.refers_to_itself:
                 self._refuse_rejects()
+            if self.migration.onlooker is not None:
+                self.migration.onlooker.chunk_copied(plan, copied[-1], self.reading, self.writing)
             return True
         tally = self._once(lambda connection: self.control.tally(connection, plan.number))
         if tally.done == tally.chunks:
@@ -259,7 +264,7 @@ class _Copy:
                     raise
             self.context.sleep(0.2)
 
-    def _copy_chunk(self, plan: TablePlan, record: TableRecord) -> bool:
+    def _copy_chunk(self, plan: TablePlan, record: TableRecord, copied: list[ChunkRecord]) -> bool:
         with transaction(self.writing, self.dialect):
             chunk = self.control.claim(self.writing, plan.number, self.dialect)
             if chunk is None:
@@ -274,6 +279,7 @@ class _Copy:
                 chunk, state="done", read=outcome.read, written=outcome.written, rejected=len(outcome.letters), keys=keys
             )
             self._checkpoint(plan, record, done, outcome.letters, was="pending")
+        copied.append(done)
         return True
 
     def _checkpoint(
