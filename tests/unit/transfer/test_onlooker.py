@@ -56,4 +56,5 @@ def mapped() -> Mapped:
 def filled(source: OpenDatabase, target: OpenDatabase) -> None:
     for database in (source, target):
         database.execute("create table t (id integer primary key, name text)")
-    source.execute("with recursive n(i) as (select 1 union all select i + 1 from n where i < 25) insert into t select i, 'x' from n")
+    for number in range(1, 26):
+        source.execute("insert into t values (:id, 'x')", id=number)
