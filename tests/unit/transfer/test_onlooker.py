@@ -24,7 +24,7 @@ class Watching:
     def chunk_copied(self, plan: TablePlan, chunk: ChunkRecord, reading: sa.Connection, writing: sa.Connection) -> None:
         assert not writing.in_transaction()
         with writing.begin():
-            rows = writing.exec_driver_sql(f"select count(*) from {plan.into}").scalar_one()
+            rows = writing.exec_driver_sql("select count(*) from t").scalar_one()
         self.found.append((plan.into, chunk.number, chunk.written, rows))
         if rows > self.limit:
             raise Setback
