@@ -11,9 +11,10 @@ import threading
 from typing import Final
 
 import paramiko
-from paramiko.ssh_exception import IncompatiblePeer, PasswordRequiredException
+from paramiko.ssh_exception import IncompatiblePeer
 
-from changeover.remote.errors import HostSetback, HostVerdict
+from changeover.remote.errors import HostBusy, HostSetback, HostVerdict
+from changeover.remote.identity import offered_keys, tried_by
 from changeover.remote.known_hosts import KnownKey, fingerprint, known_keys, spelled
 from changeover.remote.login import Deadlines, Login
 
@@ -27,14 +28,14 @@ _WEAK_DIGESTS: Final = {"hmac-md5", "hmac-md5-96", "hmac-sha1-96"}
 _SIGNATURES: Final = {"ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256")}  # what an RSA host key signs with today
 
 
-def connect(login: Login, deadlines: Deadlines) -> paramiko.Transport:
-    """Connect, compare the host key, log in.
+def connect(login: Login, deadlines: Deadlines, through: paramiko.Transport | None = None) -> paramiko.Transport:
+    """Connect (*through* the connection of a jump host, if there is one), compare the host key, log in.
 
     Raises:
         HostSetback: with the verdict on the host; nothing has been sent to it that acts.
     """
     known = _known(login)
-    sock = _dial(login, deadlines)
+    sock = _dial(login, deadlines) if through is None else _dial_through(login, through, deadlines)
     try:
         transport = paramiko.Transport(sock)
         transport.set_log_channel(_LOG)
@@ -68,6 +69,21 @@ def _dial(login: Login, deadlines: Deadlines) -> socket.socket:
     return sock
 
 
+def _dial_through(login: Login, jump: paramiko.Transport, deadlines: Deadlines) -> paramiko.Channel:
+    where = f"{login.address}:{login.port} through {login.jump.host if login.jump else 'its jump host'}"
+    try:
+        return jump.open_channel(
+            "direct-tcpip", (login.address, login.port), ("127.0.0.1", 0), timeout=deadlines.connect + deadlines.channel
+        )
+    except paramiko.ChannelException as error:
+        detail = f"cannot connect to {where}: {error.text or 'refused'}"
+        advice = "Check its address and port as the jump host sees them, and that the jump host allows TCP forwarding."
+        raise HostSetback(login.host, HostVerdict.UNREACHABLE, detail, advice) from error
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        detail = f"no way to {where}: {str(error) or 'the connection was cut'}"
+        raise HostSetback(login.host, HostVerdict.UNREACHABLE, detail) from error
+
+
 def _choose_algorithms(transport: paramiko.Transport, known: tuple[KnownKey, ...]) -> None:
     options = transport.get_security_options()
     options.ciphers = _PREFERRED
@@ -92,8 +108,8 @@ def _negotiate(login: Login, transport: paramiko.Transport, deadlines: Deadlines
         raise HostSetback(login.host, HostVerdict.INCOMPATIBLE, f"cannot speak SSH with it: {said}", advice) from error
     if "banner" in said:
         detail = f"{login.address}:{login.port} closed the connection without a greeting"
-        raise HostSetback(
-            login.host, HostVerdict.UNREACHABLE, detail, "Its SSH server may be refusing new connections."
+        raise HostBusy(
+            login.host, HostVerdict.UNREACHABLE, detail, "Its SSH server may be refusing new connections (MaxStartups)."
         ) from error
     raise HostSetback(login.host, HostVerdict.KEY_EXCHANGE, f"the SSH handshake broke off: {said}") from error
 
@@ -143,7 +159,7 @@ def _sort(name: str) -> str:
 
 def _log_in(login: Login, transport: paramiko.Transport) -> None:
     refused = ""
-    for key in _keys(login):
+    for key in offered_keys(login):
         try:
             missing = transport.auth_publickey(login.user, key)
         except paramiko.AuthenticationException as error:
@@ -173,10 +189,10 @@ def _complete(login: Login, missing: list[str]) -> None:
 
 
 def _not_let_in(login: Login, refused: str) -> HostSetback:
-    if not (login.private_key or login.password or login.agent):
-        advice = "Write `key:`, or `key: agent`, or `password:` (a reference) for it in the systems file; nothing is guessed."
+    tried = tried_by(login)
+    if not tried:
+        advice = "Write `key:`, `agent: true`, or `password:` (a reference) for it in the systems file; nothing is guessed."
         return HostSetback(login.host, HostVerdict.AUTH, f"no identity is configured for {login.spoken}", advice)
-    tried = f"key {login.private_key}" if login.private_key else "the agent's keys" if login.agent else "the password"
     if "imeout" in refused:
         return HostSetback(login.host, HostVerdict.TIME_OUT, f"{login.spoken} did not answer to {tried} in time")
     detail = f"{login.spoken} does not accept {tried}"
@@ -188,20 +204,3 @@ def _not_let_in(login: Login, refused: str) -> HostSetback:
 def _broken_off(login: Login, error: BaseException) -> HostSetback:
     detail = f"{login.spoken} broke off during login: {str(error) or type(error).__name__}"
     return HostSetback(login.host, HostVerdict.UNREACHABLE, detail)
-
-
-def _keys(login: Login) -> tuple[paramiko.PKey, ...]:
-    if login.agent:
-        return tuple(paramiko.Agent().get_keys())
-    if login.private_key is None:
-        return ()
-    try:
-        # A private key has a passphrase or is used alone: a password beside it is the passphrase.
-        return (paramiko.PKey.from_path(login.private_key, login.password or None),)
-    except PasswordRequiredException as error:
-        detail = f"the private key {login.private_key} needs a passphrase"
-        advice = "Write `password:` (a reference) beside `key:`, or load it into the agent and write `key: agent`."
-        raise HostSetback(login.host, HostVerdict.AUTH, detail, advice) from error
-    except (OSError, ValueError, paramiko.SSHException, paramiko.pkey.UnknownKeyType) as error:
-        detail = f"cannot use the private key {login.private_key}: {getattr(error, 'strerror', None) or error}"
-        raise HostSetback(login.host, HostVerdict.AUTH, detail, "Check `key:` of this host in the systems file.") from error

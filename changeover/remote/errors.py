@@ -41,6 +41,11 @@ class HostSetback(Setback):
 
 
 @dataclass(eq=False)
+class HostBusy(HostSetback):
+    """It turned us away at the door, as OpenSSH does when too many call at once: worth another try."""
+
+
+@dataclass(eq=False)
 class HostUnclear(Unclear):
     """A command was sent to a host, and nobody can say how it ended."""
 
@@ -82,6 +87,20 @@ class GroupInCircle(Mistake):
     @property
     def hint(self) -> str:
         return "A group may contain hosts and other groups, never itself."
+
+
+@dataclass(eq=False)
+class JumpInCircle(Mistake):
+    """A host is reached through itself."""
+
+    path: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"jump hosts in a circle: {' -> '.join(self.path)}"
+
+    @property
+    def hint(self) -> str:
+        return "The outermost `jump` host is reached directly: it has no `jump` of its own."
 
 
 @dataclass(eq=False)

@@ -9,20 +9,20 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from changeover.contracts import Completed, Uploaded
-from changeover.remote.errors import CommandRefused, HostNotListed, HostSetback, HostVerdict
+from changeover.remote.connections import Connections
+from changeover.remote.errors import CommandRefused, HostNotListed, HostSetback, HostVerdict, JumpInCircle
 from changeover.remote.inventory import hosts_of
-from changeover.remote.login import Deadlines, login_of
+from changeover.remote.login import ROOT, Deadlines, Login, login_of
 from changeover.runbook.systems import HostEntry, Systems
 
 if TYPE_CHECKING:
     import paramiko
 
-#: Handshakes under way at once: they are what costs.
-HANDSHAKES: Final = 50
 #: Commands and transfers at once on one host: OpenSSH allows ten by default.
 SESSIONS: Final = 8
 
@@ -34,24 +34,12 @@ def _ignore(_piece: str) -> None:
 class RemoteHost:
     """One machine; implements :class:`changeover.contracts.Host`. May be used by several threads at once."""
 
-    def __init__(
-        self,
-        name: str,
-        entry: HostEntry,
-        *,
-        base: Path,
-        secret: Callable[[str], str],
-        handshakes: threading.Semaphore,
-        deadlines: Deadlines,
-    ) -> None:
+    def __init__(self, name: str, login: Callable[[], Login], connections: Connections) -> None:
+        """Take what works out the login when it is first needed: only then are secrets resolved."""
         self._name = name
-        self._entry = entry
-        self._base = base
-        self._secret = secret
-        self._handshakes = handshakes
-        self._deadlines = deadlines
-        self._connecting = threading.Lock()
-        self._transport: paramiko.Transport | None = None
+        self._login = cache(login)
+        self._connections = connections
+        self._deadlines = connections.deadlines
         self._sessions = threading.BoundedSemaphore(SESSIONS)
         self._sending = threading.Lock()  # uploads, one at a time: two of the same file would share a temporary name
 
@@ -90,15 +78,12 @@ class RemoteHost:
         if not path or "\0" in path or path.endswith("/"):
             raise CommandRefused(self._name, f"names no file to write: {target!r}")
         with self._sending:
-            remote = Remote(self._name, self._connected, self._deadlines, self._entry.become, self._short)
+            remote = Remote(self._name, self._connected, self._deadlines, bool(self._login().become), self._short)
             return upload(remote, content, path, mode)
 
     def close(self) -> None:
         """Close the connection; a later command opens a new one."""
-        with self._connecting:
-            if self._transport is not None:
-                self._transport.close()
-                self._transport = None
+        self._connections.close(self._login())
 
     def _short(self, command: str) -> Completed:
         return self.run(command, timeout=self._deadlines.transfer * 4)  # hashing a big file takes its time
@@ -110,7 +95,11 @@ class RemoteHost:
             command.encode()
         except UnicodeEncodeError:
             raise CommandRefused(self._name, "contains a character that is not valid Unicode") from None
-        return f"sudo -n -- /bin/sh -c {shlex.quote(command)}" if self._entry.become else command
+        become = self._login().become
+        if not become:
+            return command
+        who = "" if become == ROOT else f"-u {shlex.quote(become)} "
+        return f"sudo -n {who}-- /bin/sh -c {shlex.quote(command)}"
 
     def _take_turn(self, timeout: float | None, hear: Callable[[str], None]) -> None:
         ends = None if timeout is None else time.monotonic() + timeout
@@ -121,15 +110,7 @@ class RemoteHost:
                 raise HostSetback(self._name, HostVerdict.TIME_OUT, detail)
 
     def _connected(self) -> paramiko.Transport:
-        from changeover.remote.connection import connect  # noqa: PLC0415 - loads paramiko
-
-        with self._connecting:
-            if self._transport is not None and self._transport.is_active():
-                return self._transport
-            login = login_of(self._name, self._entry, base=self._base, secret=self._secret)
-            with self._handshakes:
-                self._transport = connect(login, self._deadlines)
-            return self._transport
+        return self._connections.transport(self._login())
 
     def _session(self) -> tuple[paramiko.Transport, paramiko.Channel]:
         """Open a session; a connection that died unnoticed since its last use is replaced once: nothing was sent on it yet."""
@@ -155,8 +136,7 @@ class Hosts:
         self._systems = systems
         self._base = base
         self._secret = secret
-        self._deadlines = deadlines or Deadlines()
-        self._handshakes = threading.BoundedSemaphore(HANDSHAKES)
+        self._connections = Connections(deadlines or Deadlines())
         self._making = threading.Lock()
         self._hosts: dict[str, RemoteHost] = {}
 
@@ -170,10 +150,7 @@ class Hosts:
 
     def close(self) -> None:
         """Close every connection."""
-        with self._making:
-            hosts = tuple(self._hosts.values())
-        for host in hosts:
-            host.close()
+        self._connections.close()
 
     def __enter__(self) -> Self:
         return self
@@ -182,17 +159,21 @@ class Hosts:
         self.close()
 
     def _host(self, name: str) -> RemoteHost:
-        entry = self._systems.hosts.get(name)
-        if entry is None:  # hosts_of() found it, so this is a group that names a host nobody describes
-            raise HostNotListed(name, tuple(sorted(self._systems.hosts)))
+        self._entry(name)  # hosts_of() found it, but it may be a group that names a host nobody describes
         with self._making:
             if name not in self._hosts:
-                self._hosts[name] = RemoteHost(
-                    name,
-                    entry,
-                    base=self._base,
-                    secret=self._secret,
-                    handshakes=self._handshakes,
-                    deadlines=self._deadlines,
-                )
+                self._hosts[name] = RemoteHost(name, partial(self._login, name), self._connections)
             return self._hosts[name]
+
+    def _login(self, name: str, inside: tuple[str, ...] = ()) -> Login:
+        if name in inside:
+            raise JumpInCircle((*inside, name))
+        entry = self._entry(name)
+        jump = self._login(entry.jump, (*inside, name)) if entry.jump else None
+        return login_of(name, entry, base=self._base, secret=self._secret, jump=jump)
+
+    def _entry(self, name: str) -> HostEntry:
+        entry = self._systems.hosts.get(name)
+        if entry is None:
+            raise HostNotListed(name, tuple(sorted(self._systems.hosts)))
+        return entry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,7 @@ from changeover.runbook.systems import HostEntry
 
 #: The word in place of a key's path that allows the SSH agent's keys.
 AGENT: Final = "agent"
+ROOT: Final = "root"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,12 @@ class Login:
     user: str
     known_hosts: Path
     private_key: Path | None = None
-    password: str = ""
-    agent: bool = False
+    certificate: Path | None = None  # OpenSSH's, for the private key
+    password: str = field(default="", repr=False)
+    agent: bool = False  # the agent's keys are offered
+    look_for_keys: bool = False  # the usual keys of ~/.ssh are offered
+    become: str = ""  # the user that commands run as, by `sudo -n`; empty: the one that logs in
+    jump: Login | None = None  # the host through which it is reached
 
     @property
     def spoken(self) -> str:
@@ -47,8 +52,8 @@ class Login:
         return f"{self.user}@{self.address}:{self.port}"
 
 
-def login_of(host: str, entry: HostEntry, *, base: Path, secret: Callable[[str], str]) -> Login:
-    """Work out the login of *host*; relative paths are relative to *base*."""
+def login_of(host: str, entry: HostEntry, *, base: Path, secret: Callable[[str], str], jump: Login | None = None) -> Login:
+    """Work out the login of *host*, reached through *jump*; relative paths are relative to *base*."""
     agent = entry.private_key == AGENT
     return Login(
         host=host,
@@ -58,7 +63,11 @@ def login_of(host: str, entry: HostEntry, *, base: Path, secret: Callable[[str],
         known_hosts=_path(entry.known_hosts or "~/.ssh/known_hosts", base),
         private_key=None if agent or not entry.private_key else _path(entry.private_key, base),
         password=secret(entry.password) if entry.password else "",
-        agent=agent,
+        agent=agent or entry.agent,
+        certificate=_path(entry.certificate, base) if entry.certificate else None,
+        look_for_keys=entry.look_for_keys,
+        become=(entry.become_user or ROOT) if entry.become else "",
+        jump=jump,
     )
 
 

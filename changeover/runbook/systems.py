@@ -31,6 +31,11 @@ class HostEntry:
     known_hosts: str = key("path of the known_hosts file; left out: ~/.ssh/known_hosts", default="")
     password: str = key("a reference, where keys are not to be had", default="")
     become: bool = key("commands run under `sudo -n`", default=False)
+    become_user: str = key("as whom they run then; left out: root", default="")
+    jump: str = key("the host of this file through which it is reached", default="")
+    agent: bool = key("the keys of the SSH agent are offered", default=False)
+    look_for_keys: bool = key("the usual keys of ~/.ssh are offered", default=False)
+    certificate: str = key("path of an OpenSSH certificate for the private key", default="")
     at: Position = field(default=NOWHERE, compare=False)
 
 

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -81,6 +81,8 @@ def start(
     login: str = "",
     slow: Path | None = None,
     exported: Mapping[str, str] | None = None,
+    port: int = 0,
+    lines: Sequence[str] = (),
 ) -> SshServer:
     """Start a server that lets one key in.
 
@@ -88,6 +90,8 @@ def start(
     *login*: the public key that may log in; left out, a new one is made in *folder*.
     *slow*: while this file exists, every command first waits as many seconds as stand in it (needs *home*).
     *exported*: environment variables of every command (needs *home*).
+    *port*: where it listens; left out, a free one.
+    *lines*: further lines of its configuration; they come first, and so they win.
     Raises DidNotStart, or LookupError when none is installed.
     """
     program = find()
@@ -98,11 +102,11 @@ def start(
     public = login or make_key(folder / "id_ed25519")
     host_key = make_key(folder / "host_ed25519")
     place.write_private(folder / "authorized_keys", f"{public}\n", None)
-    port = processes.free_port()
+    port = port or processes.free_port()
     (folder / "known_hosts").write_text(known_hosts_line(address, port, host_key), encoding="utf-8")
     session = _session(home, slow, exported or {}) if home else ""
     configuration = folder / "sshd_config"
-    configuration.write_text(_configuration(folder, address, port, session), encoding="utf-8")
+    configuration.write_text("\n".join([*lines, _configuration(folder, address, port, session)]), encoding="utf-8")
     if os.geteuid() == 0:
         _PRIVILEGE_SEPARATION.mkdir(mode=0o755, exist_ok=True)  # sshd will not start as root without it
     log = folder / "server.log"

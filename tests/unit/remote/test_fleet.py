@@ -9,17 +9,15 @@ import pytest
 
 from changeover.contracts import Host
 from changeover.errors import Setback, Stopped, Unclear
+from changeover.remote.connections import Connections
 from changeover.remote.errors import CommandRefused, HostSetback, HostUnclear, HostVerdict
 from changeover.remote.fleet import on_each
 from changeover.remote.hosts import RemoteHost
-from changeover.remote.login import Deadlines
-from changeover.runbook.systems import HostEntry
+from changeover.remote.login import Deadlines, Login
 
 
 def named(name: str) -> Host:
-    return RemoteHost(
-        name, HostEntry("192.0.2.1"), base=Path(), secret=str, handshakes=threading.Semaphore(), deadlines=Deadlines()
-    )
+    return RemoteHost(name, lambda: Login(name, "192.0.2.1", 22, "somebody", Path("none")), Connections(Deadlines()))
 
 
 class Odd(Setback):
