@@ -38,10 +38,12 @@ COMMANDS: Final[dict[str, tuple[Entry, ...]]] = {
     "The run": (
         Entry("run", "changeover.cli.run:run", "Run a runbook; without --mode it is a dry run, with no effects."),
         Entry("resume", "changeover.cli.resume:resume", "Go on with a run after a crash or Ctrl-C."),
+        Entry("takeover", "changeover.cli.resume:takeover", "Take a run from an engine that is still alive."),
         Entry("status", "changeover.cli.status:status", "Say where a run stands, or list all runs."),
         Entry("watch", "changeover.cli.watch:watch", "Watch a run live."),
         Entry("events", "changeover.cli.events:events", "Print the journal of a run, one line an event."),
         Entry("report", "changeover.cli.report:report", "Write the report of a run: plan and actual, decisions, checks."),
+        Entry("audit", "changeover.cli.audit:app", "Prove that the record of a run is as it was written; export it."),
     ),
     "People decide": (
         Entry("approve", "changeover.cli.commands:approve", "Say go at a gate."),

@@ -21,6 +21,7 @@ from changeover.status.model import StageStatus
 _FAILING: Final = frozenset({EventKind.STEP_FAILED, EventKind.STEP_UNKNOWN, EventKind.STEP_DIRTY, EventKind.STEP_ASKED})
 #: What stands there under a person's name, and is told in another row already.
 _NO_ACTION: Final = frozenset({EventKind.COMMAND_ANSWERED, EventKind.RUN_PLANNED})
+_ANCHORED: Final = frozenset({EventKind.DECISION_ASKED, EventKind.DECISION_GIVEN})
 _AFTER_FAILURE: Final = {
     EventKind.STEP_RETRYING: "tried again",
     EventKind.STEP_RESET: "proven clean",
@@ -130,6 +131,16 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Anchor:
+    """The head of the journal when people were asked, or decided."""
+
+    seq: int
+    at: datetime
+    step: str
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chronicle:
     """A run, told afterwards."""
 
@@ -151,6 +162,7 @@ class Chronicle:
     events: tuple[Note, ...]
     event_count: int
     head: str  # hash of the last event
+    anchors: tuple[Anchor, ...]
     incarnations: int
 
     @property
@@ -299,6 +311,7 @@ def chronicle(
         events=tuple(reading.notes),
         event_count=len(events),
         head=events[-1].hash if events else "",
+        anchors=tuple(Anchor(event.seq, event.at, event.step, event.hash) for event in events if event.kind in _ANCHORED),
         incarnations=reading.incarnations,
     )
 
@@ -309,6 +322,7 @@ def _deviates(event: Event, incarnations: int) -> bool:
         case (
             EventKind.RUN_HELD
             | EventKind.RUN_RELEASED
+            | EventKind.RUN_TAKEN_OVER
             | EventKind.CHANGE_ACCEPTED
             | EventKind.WARNED
             | EventKind.DECISION_LAPSED

@@ -54,6 +54,7 @@ class Execution:
     lines: bool = False
     who: str = ""
     takeover: bool = False
+    takeover_why: str = ""
     accept_change: str = ""  # the person who accepts it
 
 
@@ -101,6 +102,7 @@ def _drive(
         wait=execution.wait,
         accept_change=execution.accept_change,
         takeover=execution.takeover,
+        takeover_why=execution.takeover_why,
         root=session.project.root,
         clock=session.clock,
         who=execution.who,

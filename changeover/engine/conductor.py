@@ -70,14 +70,14 @@ class Conductor:
         self.commands = Commands(self.runtime, self.decisions, self.seconds)
         self.suspensions = Suspensions(self.runtime)
 
-    async def conduct(self, events: Sequence[Event], accepted: Sequence[Draft] = ()) -> Ended:
+    async def conduct(self, events: Sequence[Event], said: Sequence[Draft] = ()) -> Ended:
         """Drive the run until it is over, waits for people and was told not to, is interrupted, or belongs to another."""
         writer = self.runtime.loop.create_task(self.runtime.recorder.run(), name="recorder")
         self.seconds.recall(events)
         self.runtime.doubted.update({key: self.runtime.step(key).reason for key in doubts(events)})
         poll: asyncio.Task[None] | None = None
         try:
-            self._open(accepted)
+            self._open(said)
             mark = await self._take_commands(-1)  # a hold that was asked for while no engine ran holds before anything begins
             poll = self.runtime.loop.create_task(self._poll(mark), name="commands")
             ended = await self._drive()
@@ -214,14 +214,14 @@ class Conductor:
 
     # beginning and end
 
-    def _open(self, accepted: Sequence[Draft]) -> None:
+    def _open(self, said: Sequence[Draft]) -> None:
         data: dict[str, Value] = {
             "engine": self.engine,
             "host": socket.gethostname(),
             "pid": os.getpid(),
             "version": changeover.__version__,
         }
-        drafts = [*accepted, Draft(EventKind.ENGINE_STARTED, data=data)]
+        drafts = [*said, Draft(EventKind.ENGINE_STARTED, data=data)]
         if self.runtime.state is RunState.PLANNED:
             drafts.append(Draft(EventKind.RUN_STARTED))
         self.runtime.put(*drafts)

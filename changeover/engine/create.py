@@ -14,6 +14,7 @@ from typing import Final
 import changeover
 from changeover.contracts import Clock, Mode, Value
 from changeover.engine import code
+from changeover.journal.audit import fingerprint
 from changeover.journal.events import Draft, EventKind
 from changeover.journal.records import Owner, RunRecord
 from changeover.journal.store import Journal
@@ -61,7 +62,12 @@ def create_run(
         schema=SCHEMA,
     )
     journal.create_run(record)
-    data: dict[str, Value] = {"digest": record.digest, "version": changeover.__version__, **_window(bundle, mode, now)}
+    data: dict[str, Value] = {
+        "digest": record.digest,
+        "record": fingerprint(record),
+        "version": changeover.__version__,
+        **_window(bundle, mode, now),
+    }
     if root is not None:
         data["code"] = code.digests(root)
     _append(journal, record, Draft(EventKind.RUN_PLANNED, who=runner, data=data))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from changeover.contracts import Kind, Result, Value
-from changeover.engine.changed import RunChanged, changes_since
+from changeover.engine.changed import RunChanged, as_data, changes_since
 from changeover.engine.commands import RUN_OVER
 from changeover.engine.conductor import Conductor
 from changeover.engine.context import AttemptContext
@@ -29,7 +29,7 @@ from changeover.engine.runtime import Runtime
 from changeover.engine.timers import Timers
 from changeover.journal.events import Draft, Event, EventKind
 from changeover.journal.fold import fold
-from changeover.journal.records import Lease, Owner, RunRecord
+from changeover.journal.records import Lease, Ousted, Owner, RunRecord
 from changeover.journal.store import Journal, JournalUnavailable, RunOwned
 from changeover.plan.graph import build_plan
 from changeover.plan.model import Plan
@@ -68,8 +68,11 @@ def drive_in(journal: Journal, journal_url: str, run_id: str, options: Options, 
     project = Project(options.root)
     kinds = project.load_kinds() if options.kinds is None else options.kinds
     bundle, plan = load_run(run, kinds, options.root)
-    accepted = _accepted(run, events, bundle, options)
+    said = _accepted(run, events, options, bundle=bundle, kinds=kinds, plan=plan)
+    taker = person(bundle.people, options.who or run.runner) if options.takeover else ""
     lease = journal.take_lease(run.id, _owner(run, options), seconds=options.lease_seconds, takeover=options.takeover)
+    if lease.ousted is not None:
+        said = (*said, _taken_over(lease.ousted, taker, options.takeover_why))
     lost = False
     try:
         engine = _Engine(
@@ -83,7 +86,7 @@ def drive_in(journal: Journal, journal_url: str, run_id: str, options: Options, 
             project=project,
             options=options,
             stop=stop,
-            accepted=accepted,
+            said=said,
         )
         ended = engine.drive()
         lost = ended.lost
@@ -129,15 +132,23 @@ def load_run(run: RunRecord, kinds: Mapping[str, Kind], root: Path) -> tuple[Bun
     return bundle, build_plan(bundle, inputs=run.inputs, mode=run.mode)
 
 
-def _accepted(run: RunRecord, events: Sequence[Event], bundle: Bundle, options: Options) -> tuple[Draft, ...]:
+def _accepted(
+    run: RunRecord, events: Sequence[Event], options: Options, *, bundle: Bundle, kinds: Mapping[str, Kind], plan: Plan
+) -> tuple[Draft, ...]:
     """What has changed and who accepts it. Raises RunChanged when nobody does."""
-    changed = changes_since(run, events, options.root)
-    if not changed:
+    changes = changes_since(run, events, options.root, kinds, plan)
+    if not changes.what:
         return ()
     if not options.accept_change:
-        raise RunChanged(run.id, changed)
+        raise RunChanged(run.id, changes)
     who = person(bundle.people, options.accept_change)
-    return (Draft(EventKind.CHANGE_ACCEPTED, who=who, data={"what": "; ".join(changed)}),)
+    return (Draft(EventKind.CHANGE_ACCEPTED, who=who, data=as_data(changes)),)
+
+
+def _taken_over(ousted: Ousted, who: str, why: str) -> Draft:
+    """A person took the run from an engine that had to be taken for alive: it stands in the record."""
+    data: dict[str, Value] = {"from": str(ousted.owner), "since": ousted.since.isoformat(timespec="seconds"), "why": why}
+    return Draft(EventKind.RUN_TAKEN_OVER, who=who, data=data)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -154,7 +165,7 @@ class _Engine:
     project: Project
     options: Options
     stop: threading.Event
-    accepted: tuple[Draft, ...]
+    said: tuple[Draft, ...]  # what people accepted or did to let this engine drive
 
     def drive(self) -> Ended:
         """Choose where steps run, and drive."""
@@ -207,7 +218,7 @@ class _Engine:
             self._include,
         )
         try:
-            return await Conductor(runtime, self.journal, executor, engine, self.stop).conduct(events, self.accepted)
+            return await Conductor(runtime, self.journal, executor, engine, self.stop).conduct(events, self.said)
         finally:
             recorder.close()
 

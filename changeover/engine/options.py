@@ -24,7 +24,8 @@ class Options:
         engine: ``auto`` uses Prefect when a server is configured and answers, and says so when it does not.
         wait: whether to wait for people; False ends with what the run waits for.
         accept_change: the person who accepts, on the record, that the runbook or the program has changed since.
-        takeover: whether to take the run from an owner whose lease has not ended yet.
+        takeover: whether to take the run from an owner whose lease has not ended yet; *who* does it stands in the record.
+        takeover_why: the reason, for the record.
         root: the project's folder.
         who: the person who drives, for the owner's name; empty: who started the run.
         kinds: the step kinds; None loads the shipped ones and the project's.
@@ -40,6 +41,7 @@ class Options:
     wait: bool = True
     accept_change: str = ""
     takeover: bool = False
+    takeover_why: str = ""
     root: Path = field(default_factory=Path.cwd)
     clock: Clock = field(default_factory=SystemClock)
     who: str = ""

@@ -149,6 +149,7 @@ _ACTIVE: Final = (RunState.PLANNED, RunState.RUNNING, RunState.STOPPING, RunStat
 _NOTES: Final = {
     Kind.ENGINE_STARTED: Actor.ENGINE,
     Kind.ENGINE_STOPPED: Actor.ENGINE,
+    Kind.RUN_TAKEN_OVER: Actor.PERSON,
     Kind.RUN_HELD: Actor.EITHER,
     Kind.RUN_RELEASED: Actor.EITHER,  # the engine when a policy rolls back a held run
     Kind.CHANGE_ACCEPTED: Actor.PERSON,

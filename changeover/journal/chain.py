@@ -19,8 +19,17 @@ Row = tuple[str, int, str, int, str, str, int, str]
 
 def link(previous: str, row: Row, data: str) -> str:
     """The hash that *row* must carry after the one with the hash *previous*; *data* is its data as canonical JSON."""
+    return linked(previous, text_of_row(row, data))
+
+
+def text_of_row(row: Row, data: str) -> str:
+    """What is hashed of *row*: a JSON list without blanks, its last entry *data* as it stands."""
     run, seq, at, epoch, kind, step, attempt, who = row
-    text = f"[{quoted(run)},{seq},{quoted(at)},{epoch},{quoted(kind)},{quoted(step)},{attempt},{quoted(who)},{data}]"
+    return f"[{quoted(run)},{seq},{quoted(at)},{epoch},{quoted(kind)},{quoted(step)},{attempt},{quoted(who)},{data}]"
+
+
+def linked(previous: str, text: str) -> str:
+    """The hash of a row whose *text* stands after the one with the hash *previous*."""
     return sha256(f"{previous}\n{text}".encode()).hexdigest()
 
 

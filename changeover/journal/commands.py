@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from changeover.contracts import Clock
+from changeover.journal.audit import asked_by
 from changeover.journal.canonical import clean, mapping_of, moment_of, moment_text, text_of
 from changeover.journal.connections import Connections
 from changeover.journal.entries import Entries
@@ -41,7 +42,7 @@ class Commands:
                 standing = connection.execute(sa.select(COMMAND).where(*this)).one()
                 connection.execute(sa.update(RUN).where(RUN.c.id == command.run).values(last_command=standing.id))
         with legible(self._connections.where):
-            return _record(standing)
+            return record_of(standing)
 
     def of_run(self, run: str, *, unanswered: bool) -> list[CommandRecord]:
         """See :meth:`Journal.commands`."""
@@ -51,7 +52,7 @@ class Commands:
         with self._connections.read() as connection:
             rows = connection.execute(query).all()
         with legible(self._connections.where):
-            return [_record(row) for row in rows]
+            return [record_of(row) for row in rows]
 
     def one(self, number: int) -> CommandRecord:
         """See :meth:`Journal.command`."""
@@ -60,11 +61,17 @@ class Commands:
         if row is None:
             raise NoSuchCommand(number)
         with legible(self._connections.where):
-            return _record(row)
+            return record_of(row)
 
     def answer(self, lease: Lease, record: CommandRecord, *, accepted: bool, text: str, drafts: Sequence[Draft]) -> list[Event]:
         """See :meth:`Journal.answer`."""
-        said: dict[str, Any] = {"command": record.id, "verb": str(record.command.verb), "accepted": accepted, "text": text}
+        said: dict[str, Any] = {
+            "command": record.id,
+            "verb": str(record.command.verb),
+            "accepted": accepted,
+            "text": text,
+            "asked": asked_by(record),
+        }
         answered = Draft(EventKind.COMMAND_ANSWERED, step=record.command.step, who=record.command.who, data=said)
         this = (COMMAND.c.id == record.id, COMMAND.c.run == lease.run, COMMAND.c.accepted.is_(None))
 
@@ -90,6 +97,7 @@ class Commands:
         }
 
 
-def _record(row: sa.Row[Any]) -> CommandRecord:
+def record_of(row: sa.Row[Any]) -> CommandRecord:
+    """A command's row as a record."""
     command = Command(row.run, Verb(row.verb), row.who, row.why, row.key, row.step, row.whence, mapping_of(row.data))
     return CommandRecord(row.id, command, moment_of(row.at), row.accepted, row.answer)

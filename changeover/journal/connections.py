@@ -57,6 +57,19 @@ class Connections:
         with explaining(self.where, sqlite=self.sqlite), self._alone(), self._writing.begin() as connection:
             yield connection
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sa.Connection]:
+        """A connection that sees one moment, however many statements it reads it with."""
+        with explaining(self.where, sqlite=self.sqlite):
+            engine = self._engine if self.sqlite else self._engine.execution_options(isolation_level="REPEATABLE READ")
+            with engine.connect() as connection:
+                if self.sqlite:
+                    connection.exec_driver_sql("begin")
+                try:
+                    yield connection
+                finally:
+                    connection.rollback()
+
     def session(self) -> sa.Connection:
         """A connection of its own, outside the pool, for a lock that lives as long as it does. Close it."""
         with explaining(self.where, sqlite=self.sqlite):

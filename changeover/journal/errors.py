@@ -136,7 +136,7 @@ class RunOwned(Mistake):
     @property
     def hint(self) -> str:
         ends = f"in {self.seconds_left:.0f} s its lease ends unless it renews it" if self.seconds_left > 0 else "try again"
-        takeover = f"`changeover resume {self.run} --takeover`"
+        takeover = f"`changeover takeover {self.run} --why ...`"
         return f"act on it with `hold`, `approve`, `abort` from here; if that engine is gone, {ends}, or take it over: {takeover}"
 
 

@@ -18,9 +18,12 @@ class EventKind(StrEnum):
     """What happened."""
 
     # the run
-    RUN_PLANNED = "run_planned"  # window_opens, window_closes (ISO UTC, as for this run), digest, version, code {file: digest}
+    #: window_opens, window_closes (ISO UTC, as for this run), digest (of the sources), record (of the run's own row),
+    #: version, code {file: digest}
+    RUN_PLANNED = "run_planned"
     ENGINE_STARTED = "engine_started"  # engine (local|prefect), host, pid, version: one incarnation of the engine
     ENGINE_STOPPED = "engine_stopped"  # why
+    RUN_TAKEN_OVER = "run_taken_over"  # from (owner), since (ISO UTC), why: a person took it from an engine that was alive
     RUN_STARTED = "run_started"
     RUN_HELD = "run_held"  # why
     RUN_RELEASED = "run_released"  # why
@@ -30,7 +33,7 @@ class EventKind(StrEnum):
     RUN_SUCCEEDED = "run_succeeded"
     RUN_ROLLED_BACK = "run_rolled_back"
     RUN_ABORTED = "run_aborted"
-    CHANGE_ACCEPTED = "change_accepted"  # what: a person resumed the run in spite of a changed runbook
+    CHANGE_ACCEPTED = "change_accepted"  # what, steps: a person resumed the run in spite of it
     WARNED = "warned"  # text
     # a step; `step` is its key, `attempt` its attempt
     STEP_STARTED = "step_started"  # the intent: durable before anything is sent. title, stage, phase
@@ -50,7 +53,7 @@ class EventKind(StrEnum):
     DECISION_ASKED = "decision_asked"  # ask, form, deciders, quorum, excluded, by (ISO UTC), typed, evidence
     DECISION_GIVEN = "decision_given"  # answer (approve|refuse|done|failed|typed), why, evidence
     DECISION_LAPSED = "decision_lapsed"  # the deadline passed: the run holds
-    COMMAND_ANSWERED = "command_answered"  # command (id), verb, accepted (bool), text
+    COMMAND_ANSWERED = "command_answered"  # command (id), verb, accepted (bool), text, asked (digest)
     # suspensions
     SUSPENSION_OPENED = "suspension_opened"  # what, resume_by, expires (ISO UTC)
     SUSPENSION_CLOSED = "suspension_closed"  # what

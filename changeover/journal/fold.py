@@ -291,6 +291,7 @@ _APPLY: Final[Mapping[EventKind, Apply]] = {
     EventKind.RUN_PLANNED: _run_planned,
     EventKind.ENGINE_STARTED: _engine_started,
     EventKind.ENGINE_STOPPED: _engine_stopped,
+    EventKind.RUN_TAKEN_OVER: _nothing,
     EventKind.RUN_STARTED: _run_started,
     EventKind.RUN_HELD: _run_held,
     EventKind.RUN_RELEASED: _run_released,

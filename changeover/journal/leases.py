@@ -16,7 +16,7 @@ from changeover.journal.canonical import clean, moment_of, moment_text
 from changeover.journal.connections import Connections
 from changeover.journal.errors import LeaseLost, NoSuchRun, RunOwned
 from changeover.journal.locks import OwnerLocks
-from changeover.journal.records import Lease, Owner, Ownership
+from changeover.journal.records import Lease, Ousted, Owner, Ownership
 from changeover.journal.tables import RUN
 
 _COLUMNS: Final[tuple[sa.Column[Any], ...]] = (
@@ -65,9 +65,9 @@ class Leases:
                 row = self._row(connection, run)
                 locked = self._locks.take(run)  # in here, so that of two who start at once only one asks for it at a time
                 now = self._connections.clock(connection)
-                if not takeover:
-                    self._refuse_living(row, run, now, free=locked)
-                lease = Lease(run, row.lease_epoch + 1, owner)
+                alive = self._alive(row, now, free=locked)
+                ousted = _ousted(run, row, now, takeover=takeover) if alive else None
+                lease = Lease(run, row.lease_epoch + 1, owner, ousted)
                 connection.execute(sa.update(RUN).where(RUN.c.id == run).values(self._taken(lease, now + seconds, locked=locked)))
         except BaseException:
             if locked:
@@ -136,10 +136,6 @@ class Leases:
             "lease_until": until,
         }
 
-    def _refuse_living(self, row: sa.Row[Any], run: str, now: float, *, free: bool) -> None:
-        if self._alive(row, now, free=free):
-            raise RunOwned(run, _owner(row), moment_of(row.lease_since), row.lease_until - now)
-
     def _alive(self, row: sa.Row[Any], now: float, *, free: bool) -> bool:
         """Whether the owner in *row* must be taken for alive; *free*: the lock it would hold is not held by anybody.
 
@@ -160,6 +156,13 @@ class Leases:
         row = connection.execute(sa.select(*_COLUMNS).where(RUN.c.id == lease.run)).first()
         taken = row is not None and row.lease_owner is not None and row.lease_epoch != lease.epoch
         raise LeaseLost(lease.run, lease.epoch, _owner(row) if row is not None and taken else None)
+
+
+def _ousted(run: str, row: sa.Row[Any], now: float, *, takeover: bool) -> Ousted:
+    """A living owner loses the run only by a person's word. Raises RunOwned."""
+    if not takeover:
+        raise RunOwned(run, _owner(row), moment_of(row.lease_since), row.lease_until - now)
+    return Ousted(_owner(row), moment_of(row.lease_since))
 
 
 def _owner(row: sa.Row[Any]) -> Owner:

@@ -23,7 +23,23 @@ _ONE_WORD: Final = 16
 
 #: Words that mean something to the program: cutting one would change what it does.
 _WHOLE: Final = frozenset(
-    {"what", "typed", "resume_by", "expires", "form", "by", "deciders", "excluded", "answer", "verb", "phase", "stage", "digest"}
+    {
+        "what",
+        "typed",
+        "resume_by",
+        "expires",
+        "form",
+        "by",
+        "deciders",
+        "excluded",
+        "answer",
+        "verb",
+        "phase",
+        "stage",
+        "digest",
+        "record",
+        "asked",
+    }
 )
 
 

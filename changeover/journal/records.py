@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from changeover.contracts import Mode, Value
@@ -41,12 +41,21 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True)
+class Ousted:
+    """An owner that had to be taken for alive, and lost the run all the same."""
+
+    owner: Owner
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """The right to write a run's state. Every write carries the epoch."""
 
     run: str
     epoch: int
     owner: Owner
+    ousted: Ousted | None = field(default=None, compare=False)  # from whom it was taken by a person's word
 
 
 @dataclass(frozen=True, slots=True)

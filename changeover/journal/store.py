@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from changeover.contracts import Clock, Value
+from changeover.journal.audit import Record
 from changeover.journal.commands import Commands
 from changeover.journal.connections import Connections
 from changeover.journal.cursors import Cursors
@@ -30,6 +31,7 @@ from changeover.journal.errors import (
 )
 from changeover.journal.events import Command, CommandRecord, Draft, Event
 from changeover.journal.leases import Leases
+from changeover.journal.record_reading import read_record
 from changeover.journal.records import Head, Lease, Mark, Owner, Ownership, RunRecord
 from changeover.journal.runs import Runs
 from changeover.journal.schema import prepare
@@ -159,6 +161,13 @@ class Journal:
     def events(self, run: str, *, after: int = 0, limit: int | None = None) -> list[Event]:
         """The events after a sequence number, in order."""
         return self._entries.read(run, after=after, limit=limit)
+
+    def record(self, run: str, *, kept: str = "") -> Record:
+        """All that is kept of a run at one moment, for :func:`changeover.journal.audit.audit`: nothing in its rows is read.
+
+        Raises NoSuchRun.
+        """
+        return read_record(self._connections, self.run(run), kept=kept)
 
     # commands
     def request(self, command: Command) -> CommandRecord:

@@ -19,6 +19,7 @@ SILENT: Final = frozenset({EventKind.STEP_PROGRESSED, EventKind.RUN_PLANNED})
 URGENT: Final = frozenset(
     {
         EventKind.RUN_STARTED,
+        EventKind.RUN_TAKEN_OVER,
         EventKind.RUN_HELD,
         EventKind.RUN_RELEASED,
         EventKind.ROLLBACK_REQUESTED,
@@ -36,6 +37,21 @@ URGENT: Final = frozenset(
         EventKind.DECISION_LAPSED,
     }
 )
+
+
+#: What carries the head of the journal's chain, so that a copy of it stands where nobody of the run can change it.
+ANCHORED: Final = frozenset(
+    {
+        EventKind.RUN_STARTED,
+        EventKind.DECISION_ASKED,
+        EventKind.DECISION_GIVEN,
+        EventKind.RUN_SUCCEEDED,
+        EventKind.RUN_ROLLED_BACK,
+        EventKind.RUN_ABORTED,
+    }
+)
+#: Hexadecimal digits of a head in a message.
+_DIGITS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +100,8 @@ class Teller:
         return Post(escape("\n".join(lines)), [paragraph(*pieces)], mark, broadcast)
 
     def _line(self, event: Event) -> str:
-        return cut(f"{event.at.astimezone(self.zone):%H:%M:%S} {self.sentence(event)}", TEXT_LIMIT // 2)
+        anchor = f" (journal row {event.seq}, head `{event.hash[:_DIGITS]}`)" if event.kind in ANCHORED and event.hash else ""
+        return cut(f"{event.at.astimezone(self.zone):%H:%M:%S} {self.sentence(event)}", TEXT_LIMIT // 2 - len(anchor)) + anchor
 
 
 def _ticked(line: str) -> Iterator[dict[str, Any]]:

@@ -33,10 +33,15 @@ class Bundle:
     @property
     def digest(self) -> str:
         """SHA-256 of the sources: an approval is bound to it, and a resumed run compares it."""
-        hashed = hashlib.sha256()
-        for path, text in sorted(self.sources.items()):
-            hashed.update(f"{path}\0{len(text)}\0{text}".encode())
-        return hashed.hexdigest()
+        return digest_of(self.sources)
+
+
+def digest_of(sources: Mapping[str, str]) -> str:
+    """SHA-256 of *sources*, whatever their order."""
+    hashed = hashlib.sha256()
+    for path, text in sorted(sources.items()):
+        hashed.update(f"{path}\0{len(text)}\0{text}".encode())
+    return hashed.hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

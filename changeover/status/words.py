@@ -101,6 +101,10 @@ def _run_planned(said: _Telling) -> str:
     return f"the run was planned for the window from {said.at('window_opens')} to {said.at('window_closes')}"
 
 
+def _taken_over(said: _Telling) -> str:
+    return f"{said.by} took the run over from {said.text('from') or 'another engine'}{said.because()}"
+
+
 def _engine_started(said: _Telling) -> str:
     through = " through Prefect" if said.text("engine") == "prefect" else ""
     return f"the engine started on {said.text('host') or 'this host'}{through} (process {said.text('pid') or 'unknown'})"
@@ -198,7 +202,8 @@ _SENTENCES: Final[Mapping[EventKind, Callable[[_Telling], str]]] = {
     EventKind.RUN_SUCCEEDED: lambda _: "the run succeeded",
     EventKind.RUN_ROLLED_BACK: lambda _: "the run was rolled back",
     EventKind.RUN_ABORTED: lambda _: "the run is aborted; nothing of it begins any more",
-    EventKind.CHANGE_ACCEPTED: lambda said: f"{said.by} accepted that the runbook has changed{said.because('what')}",
+    EventKind.RUN_TAKEN_OVER: _taken_over,
+    EventKind.CHANGE_ACCEPTED: lambda said: f"{said.by} accepted what has changed since the start{said.because('what')}",
     EventKind.WARNED: lambda said: f"warning{said.because('text')}",
     EventKind.STEP_STARTED: _step_started,
     EventKind.STEP_PASSED: _step_passed,

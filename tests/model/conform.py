@@ -28,11 +28,12 @@ from tests.model.words import (
     HELD,
     RUN_PLANNED,
     STARTED,
+    TAKEN_OVER,
     WARNED,
 )
 
 #: With what an incarnation of the engine may begin: what a person accepted before, or an answer that came too late.
-_FIRST = frozenset({RUN_PLANNED, ENGINE_STARTED, CHANGE_ACCEPTED, COMMAND_ANSWERED})
+_FIRST = frozenset({RUN_PLANNED, ENGINE_STARTED, CHANGE_ACCEPTED, TAKEN_OVER, COMMAND_ANSWERED})
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ stopping                                         | rollback_started   | rolling_
 rolling_back                                     | run_rolled_back    | rolled_back  | engine
 planned running stopping rolling_back            | abort_requested    | aborting     | person
 aborting                                         | run_aborted        | aborted      | engine
+planned running stopping rolling_back aborting   | run_taken_over     | =            | person
 planned running stopping rolling_back aborting   | run_held           | =            | either
 planned running stopping rolling_back aborting   | run_released       | =            | either
 planned running stopping rolling_back aborting   | change_accepted    | =            | person

@@ -34,7 +34,7 @@ LEADS_TO: Final[Mapping[str, frozenset[EventKind]]] = {
     Verb.LEAVE_OFF: frozenset({EventKind.SUSPENSION_LEFT}),
 }
 #: What people cause without asking a running engine: they start it.
-_STARTING: Final = frozenset({EventKind.RUN_PLANNED, EventKind.RUN_STARTED, EventKind.CHANGE_ACCEPTED})
+_STARTING: Final = frozenset({EventKind.RUN_PLANNED, EventKind.RUN_STARTED, EventKind.RUN_TAKEN_OVER, EventKind.CHANGE_ACCEPTED})
 
 
 @dataclass(slots=True)

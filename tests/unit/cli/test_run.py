@@ -175,4 +175,42 @@ def test_a_run_that_another_engine_drives_is_refused_before_any_screen(waiting: 
     code, out, err = waiting("resume")
     assert (code, out) == (8, "")
     assert "is owned by bela" in err
-    assert "--takeover" in err
+    assert "changeover takeover" in err
+
+
+def edited(project: Path) -> None:
+    file = project / "runbooks" / "small.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("expect: 10s", "expect: 20s"), encoding="utf-8")
+
+
+def test_what_has_changed_is_shown_before_anybody_accepts_it(waiting: Call, project: Path) -> None:
+    edited(project)
+    code, _, err = waiting("resume", "--no-wait", "--lines", "--engine", "local")
+    assert code == 2
+    assert "runbooks/small.yaml was changed" in err
+    assert "-        expect: 10s" in err
+    assert "+        expect: 20s" in err
+    assert "go: `expect`" in err
+    assert "--accept-change" in err
+
+
+def test_what_a_person_accepts_has_been_shown_and_stands_in_the_record(waiting: Call, project: Path) -> None:
+    edited(project)
+    code, _, err = waiting("resume", "--no-wait", "--lines", "--engine", "local", "--accept-change")
+    assert code == 3
+    assert "+        expect: 20s" in err
+    (accepted,) = [line for line in waiting("events")[1].splitlines() if "accepted" in line]
+    assert "runbooks/small.yaml was changed" in accepted
+
+
+def test_programs_are_refused_a_changed_run_without_a_picture(waiting: Call, project: Path) -> None:
+    edited(project)
+    code, out, err = waiting("resume", "--json", "--engine", "local")
+    assert (code, out) == (2, "")
+    assert "+        expect" not in err
+
+
+def test_a_takeover_needs_a_reason(waiting: Call) -> None:
+    assert "say why" in waiting("takeover")[2]
+    assert "say why" in waiting("resume", "--takeover")[2]
+    assert waiting("takeover", "--why", "to be safe", "--no-wait", "--lines", "--engine", "local")[0] == 3

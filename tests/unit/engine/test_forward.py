@@ -330,14 +330,19 @@ def test_a_runbook_that_has_changed_is_refused_until_a_person_accepts_it(trial: 
     run.drive(wait=False)
     file = run.root / "runbooks" / "trial.yaml"
     file.write_text(file.read_text(encoding="utf-8").replace("one", "other"), encoding="utf-8")
-    with pytest.raises(RunChanged, match=r"runbooks/trial\.yaml was changed"):
+    with pytest.raises(RunChanged, match=r"runbooks/trial\.yaml was changed") as refused:
         run.drive(wait=False)
+    assert refused.value.changes.steps == ("a: `act` one became other",)
+    ((name, diff),) = refused.value.changes.diffs
+    assert name == "runbooks/trial.yaml"
+    assert {"-      - {id: a, act: one}", "+      - {id: a, act: other}"} <= set(diff)
     run.start(accept_change="anna")
     run.until(lambda state: state.step("b").state is StepState.FAILED)
     run.command(Verb.RETRY, "b")
     assert run.wait().state is RunState.SUCCEEDED
     (accepted,) = run.events(EventKind.CHANGE_ACCEPTED)
     assert (accepted.who, accepted.data["what"]) == ("anna", "runbooks/trial.yaml was changed")
+    assert accepted.data["steps"] == "a: `act` one became other"
     assert ledger(run) == ["a 1 one", "b 1", "b 2"]
 
 

@@ -267,3 +267,24 @@ def test_a_version_that_changed_is_refused_unless_a_person_accepts_it(trial: Tri
     with pytest.raises(RunChanged, match=r"changeover 0\.0\.1 became"):
         run.drive()
     assert run.drive(accept_change="anna").state is RunState.SUCCEEDED
+
+
+def test_who_takes_a_run_from_a_living_engine_stands_in_the_record(trial: TrialOf) -> None:
+    run = trial("- {id: a, act: {takes: 30}}").start()
+    run.until(lambda state: state.step("a").state is StepState.RUNNING)
+    other = trial("- {id: a, act: {takes: 30}}")
+    other.root, other.run_id = run.root, run.run_id
+    other.drive(wait=False, takeover=True, takeover_why="its host is cut off", who="bela")
+    assert run.wait().lost
+    (taken,) = other.events(EventKind.RUN_TAKEN_OVER)
+    assert (taken.who, taken.data["why"]) == ("bela", "its host is cut off")
+    assert str(taken.data["from"]).startswith("runner (")
+    assert [event.kind for event in other.events()][-1] is EventKind.ENGINE_STOPPED
+    assert conforms(other)
+
+
+def test_a_run_that_nobody_drives_is_taken_over_from_nobody(trial: TrialOf) -> None:
+    run = trial("- {id: a, act: {fails: 1}}")
+    run.drive(wait=False)
+    run.drive(wait=False, takeover=True, takeover_why="to be safe", who="bela")
+    assert run.events(EventKind.RUN_TAKEN_OVER) == []
