@@ -87,6 +87,11 @@ class Projection:
         """Whether this step of the rollback has anything to undo."""
         return any(began(self.step(key)) for key in planned.undoes)
 
+    def unresolved(self) -> list[str]:
+        """The forward steps of which something has to be found out before the way back begins."""
+        skipped = [key for key in self.keys(Phase.FORWARD, StepState.SKIPPED) if self.step(key).tainted]
+        return [*self.keys(Phase.FORWARD, *UNRESOLVED), *skipped]
+
     def suspended(self) -> list[OpenSuspension]:
         """What is still switched off without a person's word that it may stay so."""
         return [suspension for suspension in self.record.suspensions.values() if not suspension.left_by]
@@ -170,7 +175,7 @@ class Projection:
                 crossed = self.crossed()
                 return f"{crossed} was the point of no return" if crossed and not event.data.get("second") else ""
             case EventKind.ROLLBACK_STARTED:
-                return _listed("not resolved", self.keys(Phase.FORWARD, *UNRESOLVED))
+                return _listed("not resolved", self.unresolved())
             case EventKind.RUN_SUCCEEDED:
                 return self._unfinished(self.forward)
             case EventKind.RUN_ROLLED_BACK:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, cast
@@ -75,10 +75,13 @@ class Recovery:
 
     def resolve(self, *states: StepState) -> None:
         """Begin to find out about every step in one of *states*."""
-        for phase in Phase:
-            for key in self.runtime.projection.keys(phase, *states):
-                if key not in self._tasks and key not in self.runtime.busy:
-                    self._spawn(key, self._find_out(key))
+        self.look_into(key for phase in Phase for key in self.runtime.projection.keys(phase, *states))
+
+    def look_into(self, keys: Iterable[str]) -> None:
+        """Begin to find out about each of *keys*."""
+        for key in list(keys):
+            if key not in self._tasks and key not in self.runtime.busy:
+                self._spawn(key, self._find_out(key))
 
     def look_before_retrying(self) -> None:
         """Begin to ask the targets of steps that failed, and whose authors want another try, whether anything is there."""

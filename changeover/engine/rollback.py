@@ -9,7 +9,7 @@ from changeover.engine.attempts import Attempt, Attempts
 from changeover.engine.endings import Cause
 from changeover.engine.recovery import Recovery
 from changeover.engine.runtime import Runtime
-from changeover.engine.transitions import IN_DOUBT, UNRESOLVED
+from changeover.engine.transitions import IN_DOUBT
 from changeover.journal.events import Draft, EventKind
 
 
@@ -32,8 +32,9 @@ class WaysOut:
         projection = self.runtime.projection
         if projection.count(Phase.FORWARD, StepState.RUNNING) or self.attempts.running:
             return
-        self.recovery.resolve(StepState.FAILED, StepState.RETRYING)
-        if projection.count(Phase.FORWARD, *UNRESOLVED) or self.runtime.busy:
+        unresolved = projection.unresolved()
+        self.recovery.look_into(key for key in unresolved if self.runtime.step(key).state is not StepState.ASKS_HUMAN)
+        if unresolved or self.runtime.busy:
             return
         steps = sum(projection.started(planned) for planned in self.runtime.plan.rollback.values())
         self.runtime.put(Draft(EventKind.ROLLBACK_STARTED, data={"steps": steps}))

@@ -125,6 +125,9 @@ FORWARD: Final[Mapping[tuple[StepState, Kind], Move[StepState]]] = {
     (_RETRYING, Kind.STEP_RESET): Move(_PENDING),
     (_RETRYING, Kind.STEP_DIRTY): Move(_DIRTY),
     (_RETRYING, Kind.STEP_ASKED): Move(_ASKS),
+    (_SKIPPED, Kind.STEP_RESET): Move(_PENDING),
+    (_SKIPPED, Kind.STEP_DIRTY): Move(_DIRTY),
+    (_SKIPPED, Kind.STEP_ASKED): Move(_ASKS),
 }
 
 #: Steps back: an undo is never skipped by a person, only waived by two.
@@ -182,7 +185,7 @@ RUN: Final[Mapping[tuple[RunState, Kind], Move[RunState]]] = {
 BEGINS_IN: Final[Mapping[Phase, RunState]] = {Phase.FORWARD: RunState.RUNNING, Phase.ROLLBACK: RunState.ROLLING_BACK}
 #: States of a step with which whoever needs it may begin.
 SETTLED: Final = frozenset({_PASSED, _SKIPPED, _WAIVED})
-#: States of a forward step that have to be resolved before the way back begins.
+#: States of a forward step that have to be resolved before the way back begins; so has one skipped after it began.
 UNRESOLVED: Final = frozenset({_RUNNING, _UNKNOWN, _ASKS, _FAILED, _RETRYING})
 #: States of a step that have to be resolved before an aborted run is over.
 IN_DOUBT: Final = frozenset({_RUNNING, _UNKNOWN, _ASKS})

@@ -32,12 +32,17 @@ from tests.model.words import (
     RUN_SUCCEEDED,
     RUNNING,
     SETTLED,
+    SKIPPED,
     STARTED,
+    STEP_ASKED,
+    STEP_DIRTY,
     STEP_FAILED,
     STEP_PASSED,
+    STEP_RESET,
     STEP_RETRYING,
     STEP_SKIPPED,
     STEP_WAIVED,
+    STOPPING,
     SUSPENSION_CLOSED,
     SUSPENSION_LEFT,
     SUSPENSION_OPENED,
@@ -53,6 +58,9 @@ _OF_THE_RUN = frozenset({SUSPENSION_OPENED, SUSPENSION_CLOSED, SUSPENSION_LEFT, 
 BEGINS_IN = {FORWARD: RUNNING, ROLLBACK: ROLLING_BACK}
 #: Only while steps of that phase may begin.
 _WHILE_OPEN = frozenset({STARTED, STEP_RETRYING, QUESTION, STEP_WAIVED})
+#: What a look before the way back comes to, and at steps in which states.
+_LOOKED_AT = frozenset({STEP_RESET, STEP_DIRTY, STEP_ASKED})
+_BEFORE_THE_WAY_BACK = frozenset({FAILED, RETRYING, SKIPPED})
 
 
 def why_not(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
@@ -89,6 +97,8 @@ def _of_step(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
         return ""
     if kind in _WHILE_OPEN and book.run != BEGINS_IN[node.phase]:
         return f"the run is {book.run}"
+    if kind in _LOOKED_AT and step.state in _BEFORE_THE_WAY_BACK and book.run != STOPPING:
+        return f"the run is {book.run}, and nothing has to be found out"
     if event.who and (kind == STEP_WAIVED or node.phase == FORWARD):
         return _people(graph, rules, book, event)
     return _engine(graph, rules, book, event)
@@ -246,7 +256,10 @@ def _undo(graph: Graph, rules: Rules, book: Book, _event: Event) -> str:
         unresolved -= {UNKNOWN}
     if not rules.failed_is_probed:
         unresolved -= {FAILED, RETRYING}
-    return _among(graph, book, graph.forward, unresolved, "not resolved")
+        return _among(graph, book, graph.forward, unresolved, "not resolved")
+    skipped = [number for number in graph.forward if book.steps[number].state == SKIPPED and book.steps[number].tainted]
+    unresolved_too = _among(graph, book, tuple(skipped), frozenset({SKIPPED}), "skipped after it began, and not looked at")
+    return _among(graph, book, graph.forward, unresolved, "not resolved") or unresolved_too
 
 
 def _succeed(graph: Graph, rules: Rules, book: Book, _event: Event) -> str:

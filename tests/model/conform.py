@@ -14,10 +14,10 @@ from changeover.contracts import Value
 from changeover.journal import events as journal
 from changeover.plan.model import Plan
 from tests.model import book as model
+from tests.model.answers import Word
 from tests.model.conditions import why_not
 from tests.model.graph import Graph, of_plan
 from tests.model.moves import RUN, STEPS
-from tests.model.people import Word
 from tests.model.rules import ALL
 from tests.model.words import (
     APPROVAL,

@@ -51,9 +51,9 @@ running                         | step_progressed  | =  | engine
 _FORWARD: Final = """
 pending running failed           | step_skipped | skipped      | either   its `when`, best effort; or a person's reason
 retrying asks_human failed_dirty | step_skipped | skipped      | person
-failed retrying                  | step_reset   | pending      | engine   before the way back: nothing of it is there
-failed retrying                  | step_dirty   | failed_dirty | engine   before the way back: something of it is there
-failed retrying                  | step_asked   | asks_human   | engine   before the way back: only a person can say
+failed retrying skipped          | step_reset   | pending      | engine   before the way back: nothing of it is there
+failed retrying skipped          | step_dirty   | failed_dirty | engine   before the way back: something of it is there
+failed retrying skipped          | step_asked   | asks_human   | engine   before the way back: only a person can say
 """
 
 _ROLLBACK: Final = """

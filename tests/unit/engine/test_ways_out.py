@@ -104,6 +104,24 @@ def test_a_failed_step_is_probed_before_it_is_undone(
     assert conforms(run)
 
 
+@pytest.mark.parametrize(("found", "undone"), [("clean", False), ("partial", True)])
+def test_so_is_one_that_was_skipped_after_it_had_failed(
+    trial: TrialOf,
+    ledger: Ledger,
+    found: str,
+    undone: bool,  # noqa: FBT001 - a case
+) -> None:
+    steps = (
+        f"- {{id: a, act: {{fails: 1, unknown: probe, found: {found}}}, undo: {{act: x}}, optional: true, on_failure: warn}}\n"
+        "- {id: b, act: {fails: 1, changes: false}, on_failure: roll-back}"
+    )
+    run = trial(steps)
+    assert run.drive().state is RunState.ROLLED_BACK
+    assert ledger(run)[:3] == ["a 1", "b 1", "probe a 1"]
+    assert ("a.undo 1 x" in ledger(run)) is undone
+    assert conforms(run)
+
+
 def test_an_undo_gets_the_values_its_step_captured(trial: TrialOf, ledger: Ledger) -> None:
     steps = (
         "- {id: a, act: {output: {id: 7}}, capture: {id: $.id}, undo: {act: 'forget ${captured.id}'}}\n"
@@ -223,7 +241,7 @@ def test_a_policy_turns_the_run_back_in_the_moment_it_speaks(trial: TrialOf, led
     )
     run = trial(steps)
     assert run.drive().state is RunState.ROLLED_BACK
-    assert ledger(run) == ["a 1"]
+    assert ledger(run) == ["a 1", "probe a 1"]
     assert run.state().step("b").reason == "nothing of it can be out there: it was never sent"
     assert conforms(run)
 
