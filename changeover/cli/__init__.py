@@ -41,6 +41,7 @@ COMMANDS: Final[dict[str, tuple[Entry, ...]]] = {
         Entry("takeover", "changeover.cli.resume:takeover", "Take a run from an engine that is still alive."),
         Entry("status", "changeover.cli.status:status", "Say where a run stands, or list all runs."),
         Entry("watch", "changeover.cli.watch:watch", "Watch a run live."),
+        Entry("commands", "changeover.cli.asked:commands", "List what people have asked, and what became of it."),
         Entry("events", "changeover.cli.events:events", "Print the journal of a run, one line an event."),
         Entry("report", "changeover.cli.report:report", "Write the report of a run: plan and actual, decisions, checks."),
         Entry("audit", "changeover.cli.audit:app", "Prove that the record of a run is as it was written; export it."),

@@ -127,12 +127,23 @@ class Wish:
     yes: bool = True  # nothing to confirm
     of_step: bool = True
     reasoned: bool = True  # a reason is needed
+    key: str = ""  # the same key is the same command; empty: a new one
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What a command is about."""
+
+    reader: StatusReader
+    status: RunStatus
+    step: str
+    who: str
 
 
 def ask(
     wish: Wish,
     *,
-    means: Callable[[RunStatus, str, str], str],
+    means: Callable[[Aim], str],
     candidates: Callable[[RunStatus], tuple[str, ...]] = lambda _: (),
     step_needed: bool = True,
     named: Callable[[StatusReader, str], str] | None = None,
@@ -151,11 +162,11 @@ def ask(
         who = acting_person(wish.who, reader.bundle.people)
         why = _reason(wish)
         if not wish.as_json:
-            _announce(status, who, means(status, step, who))
+            _announce(status, who, means(Aim(reader, status, step, who)))
         if not wish.yes:
             _confirm(wish.verb)
         whence = f"{login_name()}@{socket.gethostname()}"
-        asked = Command(status.id, wish.verb, who, why, uuid.uuid4().hex, step, whence, dict(wish.data))
+        asked = Command(status.id, wish.verb, who, why, wish.key or uuid.uuid4().hex, step, whence, dict(wish.data))
         record = session.journal.request(asked)
         return _outcome(session, _answered(session, record, wish.wait), wish)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from changeover.cli.asking import Wish, ask
+from changeover.cli.asking import Aim, Wish, ask
 from changeover.cli.inputs import assignments
 from changeover.cli.plan_words import counted
 from changeover.cli.render import STEP_SIGNS, duration
@@ -31,6 +32,10 @@ Who = Annotated[str, typer.Option("--who", help="Who says so; left out: $CHANGEO
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask again.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
 Wait = Annotated[float, typer.Option("--wait", help="Seconds to wait for the engine's answer.", min=0, max=3600)]
+Key = Annotated[
+    str,
+    typer.Option("--key", help="The same key again is the same command: for scripts that may ask twice.", show_default=False),
+]
 Evidence = Annotated[
     str, typer.Option("--evidence", help="By what it can be seen: a ticket, a figure, a file.", show_default=False)
 ]
@@ -53,6 +58,23 @@ class NoSuchSuspension(Mistake):
         return f"did you mean {near[0]!r}?" if near else f"switched off now: {', '.join(self.known) or 'nothing'}"
 
 
+@dataclass(eq=False)
+class NoSuchStage(Mistake):
+    """The run has no stage of that name."""
+
+    run: str
+    stage: str
+    known: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.run} has no stage {self.stage!r}"
+
+    @property
+    def hint(self) -> str:
+        near = get_close_matches(self.stage, self.known)
+        return f"did you mean {near[0]!r}?" if near else f"its stages: {', '.join(self.known)}"
+
+
 def approve(
     first: FirstWord = "",
     second: SecondWord = "",
@@ -61,23 +83,31 @@ def approve(
     typed: Annotated[str, typer.Option("--type", help="The word that the question wants typed.", show_default=False)] = "",
     evidence: Evidence = "",
     who: Who = "",
+    key: Key = "",
     wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> int:
     """Say go at a gate."""
     data: dict[str, Value] = {name: value for name, value in (("typed", typed), ("evidence", evidence)) if value}
-    wish = Wish(Verb.APPROVE, first, second, why, who, data, wait, as_json)
+    wish = Wish(Verb.APPROVE, first, second, why, who, data, wait, as_json, key=key)
     return ask(wish, means=_says("approve"), candidates=lambda status: _asked(status, "approval", "typed"))
 
 
 def refuse(
-    first: FirstWord = "", second: SecondWord = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False
+    first: FirstWord = "",
+    second: SecondWord = "",
+    *,
+    why: Why = "",
+    who: Who = "",
+    key: Key = "",
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
 ) -> int:
     """Say no-go at a gate; the run holds, nothing is rolled back.
 
     Of a task it says that it cannot be done, of a step in doubt that it did not happen.
     """
-    wish = Wish(Verb.REFUSE, first, second, why, who, {}, wait, as_json)
+    wish = Wish(Verb.REFUSE, first, second, why, who, {}, wait, as_json, key=key)
     return ask(wish, means=_says("refuse"), candidates=lambda status: _asked(status, "approval", "typed", "task"))
 
 
@@ -93,6 +123,7 @@ def done(
         typer.Option("--captured", metavar="NAME=VALUE", help="A value that the step would have captured.", show_default=False),
     ] = None,
     who: Who = "",
+    key: Key = "",
     wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> int:
@@ -104,44 +135,66 @@ def done(
         data["answer"] = "partly"
     if captured:
         data["captured"] = dict[str, Value](assignments(captured))
-    wish = Wish(Verb.DONE, first, second, why, who, data, wait, as_json, reasoned=False)
+    wish = Wish(Verb.DONE, first, second, why, who, data, wait, as_json, key=key, reasoned=False)
     return ask(wish, means=_says("done"), candidates=lambda status: _asked(status, "task"))
 
 
-def hold(run: OnlyRun = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False) -> int:
+def hold(run: OnlyRun = "", *, why: Why = "", who: Who = "", key: Key = "", wait: Wait = 5.0, as_json: AsJson = False) -> int:
     """Let no new step start; what runs goes on."""
-    wish = Wish(Verb.HOLD, run, "", why, who, {}, wait, as_json, of_step=False)
-    return ask(wish, means=lambda status, _step, _who: f"no new step starts; {_running(status)}")
+    wish = Wish(Verb.HOLD, run, "", why, who, {}, wait, as_json, key=key, of_step=False)
+    return ask(wish, means=lambda aim: f"no new step starts; {_running(aim.status)}")
 
 
-def release(run: OnlyRun = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False) -> int:
+def release(run: OnlyRun = "", *, why: Why = "", who: Who = "", key: Key = "", wait: Wait = 5.0, as_json: AsJson = False) -> int:
     """Let a held run go on."""
-    wish = Wish(Verb.RELEASE, run, "", why, who, {}, wait, as_json, of_step=False)
-    return ask(wish, means=lambda status, _step, _who: f"the run goes on; it was held for: {status.held_why or 'nothing'}")
+    wish = Wish(Verb.RELEASE, run, "", why, who, {}, wait, as_json, key=key, of_step=False)
+    return ask(wish, means=lambda aim: f"the run goes on; it was held for: {aim.status.held_why or 'nothing'}")
 
 
 def skip(
-    first: FirstWord = "", second: SecondWord = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False
+    first: FirstWord = "",
+    second: SecondWord = "",
+    *,
+    why: Why = "",
+    who: Who = "",
+    key: Key = "",
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
 ) -> int:
     """Leave a step out, with a reason."""
-    wish = Wish(Verb.SKIP, first, second, why, who, {}, wait, as_json)
+    wish = Wish(Verb.SKIP, first, second, why, who, {}, wait, as_json, key=key)
     return ask(wish, means=_leaving_out, candidates=_failed)
 
 
 def retry(
-    first: FirstWord = "", second: SecondWord = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False
+    first: FirstWord = "",
+    second: SecondWord = "",
+    *,
+    every: Annotated[bool, typer.Option("--all", help="Every step that failed, within the limits of the runbook.")] = False,
+    why: Why = "",
+    who: Who = "",
+    key: Key = "",
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
 ) -> int:
     """Try a failed step again; without a step, the one that failed."""
-    wish = Wish(Verb.RETRY, first, second, why, who, {}, wait, as_json, reasoned=False)
-    return ask(wish, means=lambda _status, step, _who: f"{step} is tried again", candidates=_failed)
+    wish = Wish(Verb.RETRY, first, second, why, who, {}, wait, as_json, key=key, of_step=not every, reasoned=False)
+    return ask(wish, means=_trying_again, candidates=_failed)
 
 
 def waive(
-    first: FirstWord = "", second: SecondWord = "", *, why: Why = "", who: Who = "", wait: Wait = 5.0, as_json: AsJson = False
+    first: FirstWord = "",
+    second: SecondWord = "",
+    *,
+    why: Why = "",
+    who: Who = "",
+    key: Key = "",
+    wait: Wait = 5.0,
+    as_json: AsJson = False,
 ) -> int:
     """Give up the undo of a step, and say what stays behind; two people have to."""
-    wish = Wish(Verb.WAIVE, first, second, why, who, {}, wait, as_json)
-    return ask(wish, means=lambda _status, step, _who: f"{step} is given up once two people have said so", candidates=_failed)
+    wish = Wish(Verb.WAIVE, first, second, why, who, {}, wait, as_json, key=key)
+    return ask(wish, means=lambda aim: f"{aim.step} is given up once two people have said so", candidates=_failed)
 
 
 def leave_off(
@@ -152,14 +205,15 @@ def leave_off(
     *,
     why: Why = "",
     who: Who = "",
+    key: Key = "",
     wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> int:
     """Accept that something switched off stays off, so that the run can end."""
-    wish = Wish(Verb.LEAVE_OFF, first, second, why, who, {}, wait, as_json)
+    wish = Wish(Verb.LEAVE_OFF, first, second, why, who, {}, wait, as_json, key=key)
     return ask(
         wish,
-        means=lambda _status, what, who: f"left switched off when the run ends, on the word of {who}: {what}",
+        means=lambda aim: f"left switched off when the run ends, on the word of {aim.who}: {aim.step}",
         candidates=lambda status: tuple(entry.what for entry in status.suspensions if not entry.left_by),
         named=_suspension_named,
     )
@@ -168,19 +222,27 @@ def leave_off(
 def rollback(
     run: OnlyRun = "",
     *,
+    to: Annotated[
+        str, typer.Option("--to", metavar="STAGE", help="This stage and what it rests on stay; left out: nothing does.")
+    ] = "",
     why: Why = "",
     yes: Yes = False,
     break_glass: Annotated[
         bool, typer.Option("--break-glass", help="Past the point of no return; a second person has to say the same.")
     ] = False,
     who: Who = "",
+    key: Key = "",
     wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> int:
-    """Undo everything that has started, in reverse order."""
-    data: dict[str, Value] = {"break_glass": "yes"} if break_glass else {}
-    wish = Wish(Verb.ROLLBACK, run, "", why, who, data, wait, as_json, yes=yes, of_step=False)
-    return ask(wish, means=lambda status, _step, _who: _rolling_back(status))
+    """Undo what has started, in reverse order: all of it, or what came after a stage.
+
+    Before anybody confirms it, it is said how long that takes and what it loses. Rolled back to a stage, the run is held:
+    `rollback` again goes on back from there, `abort` ends it there. Nothing of it goes forward any more.
+    """
+    data: dict[str, Value] = {**({"break_glass": "yes"} if break_glass else {}), **({"to": to} if to else {})}
+    wish = Wish(Verb.ROLLBACK, run, "", why, who, data, wait, as_json, key=key, yes=yes, of_step=False)
+    return ask(wish, means=lambda aim: _rolling_back(aim, to))
 
 
 def abort(
@@ -189,18 +251,19 @@ def abort(
     why: Why = "",
     yes: Yes = False,
     who: Who = "",
+    key: Key = "",
     wait: Wait = 5.0,
     as_json: AsJson = False,
 ) -> int:
     """Stop the run for good and undo nothing."""
-    wish = Wish(Verb.ABORT, run, "", why, who, {}, wait, as_json, yes=yes, of_step=False)
-    return ask(wish, means=lambda status, _step, _who: _aborting(status))
+    wish = Wish(Verb.ABORT, run, "", why, who, {}, wait, as_json, key=key, yes=yes, of_step=False)
+    return ask(wish, means=lambda aim: _aborting(aim.status))
 
 
-def _says(word: str) -> Callable[[RunStatus, str, str], str]:
-    def means(status: RunStatus, step: str, _who: str) -> str:
-        asked = next((waiting.ask for waiting in status.waiting if waiting.step == step), "")
-        return f"{word} {step}: {asked}" if asked else f"{word} {step}"
+def _says(word: str) -> Callable[[Aim], str]:
+    def means(aim: Aim) -> str:
+        asked = next((waiting.ask for waiting in aim.status.waiting if waiting.step == aim.step), "")
+        return f"{word} {aim.step}: {asked}" if asked else f"{word} {aim.step}"
 
     return means
 
@@ -218,19 +281,35 @@ def _running(status: RunStatus) -> str:
     return f"{', '.join(names[:5])}{' ...' if len(names) > 5 else ''} goes on" if names else "nothing runs now"  # noqa: PLR2004 - one line
 
 
-def _leaving_out(status: RunStatus, step: str, _who: str) -> str:
-    return f"{step} ({STEP_SIGNS[status.step(step).state].word}) is left out"
+def _trying_again(aim: Aim) -> str:
+    if aim.step:
+        return f"{aim.step} is tried again"
+    failed = _failed(aim.status)
+    return f"tried again within their limits: {', '.join(failed)}" if failed else "nothing has failed"
 
 
-def _rolling_back(status: RunStatus) -> str:
-    outcome, undone = status.outcome, len(status.rollback)
-    loses = "; ".join(outcome.loses) or "nothing that the runbook names"
-    times = f"about {duration(outcome.rollback.likely)}, at worst {duration(outcome.rollback.worst)}"
+def _leaving_out(aim: Aim) -> str:
+    return f"{aim.step} ({STEP_SIGNS[aim.status.step(aim.step).state].word}) is left out"
+
+
+def _rolling_back(aim: Aim, stage: str) -> str:
+    """What a rollback that begins now does, takes and loses. Raises NoSuchStage."""
+    outcome, stages = aim.status.outcome, tuple(aim.reader.plan.stages)
+    if stage and stage not in stages:
+        raise NoSuchStage(aim.status.id, stage, stages)
+    way = aim.reader.way_back_to(stage)
+    loses = "; ".join(way.loses) or "nothing that the runbook names"
+    times = f"about {duration(way.takes.likely)}, at worst {duration(way.takes.worst)}"
     late = ""
-    if outcome.countdown is not None and outcome.countdown.total_seconds() < 0:
-        late = f"; it ends AFTER the window: the latest safe start was {duration(-outcome.countdown)} ago"
+    if outcome.countdown is not None:
+        countdown = outcome.countdown + outcome.rollback.worst - way.takes.worst
+        late = (
+            f"; it ends AFTER the window: the latest safe start was {duration(-countdown)} ago" if countdown < timedelta() else ""
+        )
     past = f"; PAST THE POINT OF NO RETURN ({outcome.point_step})" if outcome.point_passed else ""
-    return f"rolling back now undoes {counted(undone, 'step')}, takes {times}, and loses: {loses}{late}{past}"
+    stays = f"; what stays: {', '.join(way.kept)}" if stage else ""
+    what = f"rolling back to {stage} now" if stage else "rolling back now"
+    return f"{what} undoes {counted(len(way.undone), 'step')}, takes {times}, and loses: {loses}{stays}{late}{past}"
 
 
 def _aborting(status: RunStatus) -> str:

@@ -20,6 +20,9 @@ from changeover.plan.model import PlannedStep
 #: The answer to what is asked too late.
 RUN_OVER: Final = "the run is over; nothing can be changed any more"
 
+#: Steps that an answer names; the rest is counted.
+_NAMED: Final = 5
+
 _RETRIABLE: Final = (StepState.FAILED, StepState.FAILED_DIRTY, StepState.ASKS_HUMAN)
 _BY_HAND: Final = frozenset({StepState.FAILED, StepState.FAILED_DIRTY, StepState.ASKS_HUMAN})
 _SKIPPABLE: Final = frozenset({StepState.PENDING, StepState.RETRYING, *_BY_HAND})
@@ -77,23 +80,30 @@ class Commands:
     def _hold(self, record: CommandRecord, who: str) -> Reply:
         if self.runtime.held:
             return noted(f"the run is held already: {self.runtime.projection.record.held_why}")
-        running = len(self.runtime.projection.keys(self.runtime.projection.phase, StepState.RUNNING))
-        text = f"held; {running} steps that run go on" if running else "held; nothing runs"
+        running = self.runtime.projection.keys(self.runtime.projection.phase, StepState.RUNNING)
+        more = f" and {len(running) - _NAMED} more" if len(running) > _NAMED else ""
+        text = f"held; still running: {', '.join(running[:_NAMED])}{more}" if running else "held; nothing runs"
         return noted(text, Draft(EventKind.RUN_HELD, who=who, data={"why": record.command.why}))
 
     def _release(self, record: CommandRecord, who: str) -> Reply:
         if not self.runtime.held:
             return noted("the run is not held")
+        if self.runtime.projection.arrived:
+            return refused(f"{self.runtime.projection.record.held_why}; no step goes forward any more")
         return noted("released", Draft(EventKind.RUN_RELEASED, who=who, data={"why": record.command.why}))
 
     def _rollback(self, record: CommandRecord, who: str) -> Reply:
-        state = self.runtime.state
+        state, projection = self.runtime.state, self.runtime.projection
+        stage = str(record.command.data.get("to") or "")
+        if stage and stage not in self.runtime.plan.stages:
+            return refused(f"there is no stage called {stage!r}{_near(stage, list(self.runtime.plan.stages))}")
         if state in {RunState.STOPPING, RunState.ROLLING_BACK}:
-            return noted(f"the run is {_words(state)} already")
-        if state is not RunState.RUNNING:
+            if stage == projection.record.rollback_to:
+                return noted(f"the run is {_words(state)} already")
+        elif state is not RunState.RUNNING:
             return refused(f"the run is {_words(state)}; there is nothing to roll back")
-        crossed = self.runtime.projection.crossed()
-        data = {"why": record.command.why}
+        crossed = projection.crossed()
+        data: dict[str, Value] = {"why": record.command.why, **({"to": stage} if stage else {})}
         if crossed:
             if not record.command.data.get("break_glass"):
                 return refused(
@@ -106,7 +116,9 @@ class Commands:
             data = {**data, "break_glass": "yes", "second": first}
         drafts = [Draft(EventKind.RUN_RELEASED, who=who, data={"why": "to roll back"})] if self.runtime.held else []
         asked = Draft(EventKind.ROLLBACK_REQUESTED, who=who, data=data)
-        return noted("rolling back: what runs is stopped first", asked, *drafts)
+        back = f"rolling back to {stage}" if stage else "rolling back"
+        first = "what runs is stopped first" if state is RunState.RUNNING else "further than was asked for before"
+        return noted(f"{back}: {first}", asked, *drafts)
 
     def _abort(self, record: CommandRecord, who: str) -> Reply:
         if self.runtime.state is RunState.ABORTING:

@@ -18,7 +18,7 @@ from changeover.engine.commands import Commands
 from changeover.engine.decisions import Decisions
 from changeover.engine.endings import Cause
 from changeover.engine.executors import Executor
-from changeover.engine.failing import doubts
+from changeover.engine.failing import doubts, hold
 from changeover.engine.options import Ended
 from changeover.engine.recovery import Recovery
 from changeover.engine.rollback import WaysOut
@@ -153,6 +153,12 @@ class Conductor:
         """Record the end of the run when nothing is left to do and nothing is left switched off."""
         projection = self.runtime.projection
         if projection.readiness.left or self.runtime.busy or self.runtime.held:
+            return
+        if projection.arrived:
+            hold(
+                self.runtime,
+                f"it is rolled back to {projection.record.rollback_to}: `rollback` goes on from here, `abort` ends here",
+            )
             return
         if self.suspensions.keep_open():
             return

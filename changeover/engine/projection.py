@@ -16,6 +16,7 @@ from changeover.engine.graph import Readiness
 from changeover.engine.transitions import BEGINS_IN, IN_DOUBT, RUN, SETTLED, STEPS, UNRESOLVED, MoveNotAllowed, follow
 from changeover.journal.events import Draft, Event, EventKind
 from changeover.journal.fold import OpenSuspension, RunRecordState, StepRecord, apply
+from changeover.plan.kept import kept_with
 from changeover.plan.model import Plan, PlannedStep
 
 _OF_STEPS: Final = frozenset(kind for kind in EventKind if kind.value.startswith(("step_", "decision_")))
@@ -39,6 +40,7 @@ class Projection:
         self.forward: Final = Readiness(plan.forward)
         self.rollback: Readiness | None = None
         self._by_state: defaultdict[tuple[Phase, StepState], dict[str, None]] = defaultdict(dict)
+        self._kept: dict[str, frozenset[str]] = {}
         self._ready: list[str] = self.forward.first()
         for key, step in record.steps.items():
             planned = self.planned(key)
@@ -84,8 +86,18 @@ class Projection:
         return next((key for key in self.plan.points_of_no_return if began(self.step(key))), "")
 
     def started(self, planned: PlannedStep) -> bool:
-        """Whether this step of the rollback has anything to undo."""
-        return any(began(self.step(key)) for key in planned.undoes)
+        """Whether this step of the rollback has anything to undo, and its stage does not stay."""
+        return planned.stage not in self.kept and any(began(self.step(key)) for key in planned.undoes)
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The stages that stay in the rollback that was asked for."""
+        return self._kept_with(self.record.rollback_to)
+
+    @property
+    def arrived(self) -> bool:
+        """Whether the run is back at the stage to which it was to be rolled back, and further stages stay."""
+        return bool(self.record.rollback_to) and self.rollback is not None and not self.rollback.left
 
     def unresolved(self) -> list[str]:
         """The forward steps of which something has to be found out before the way back begins."""
@@ -111,7 +123,8 @@ class Projection:
         else:
             self._admit_of_run(event)
             apply(self.record, event)
-            if event.kind is EventKind.ROLLBACK_STARTED:
+            further = event.kind is EventKind.ROLLBACK_REQUESTED and self.record.state is RunState.ROLLING_BACK
+            if event.kind is EventKind.ROLLBACK_STARTED or further:
                 self._turn_back()
 
     def _take_in_of_step(self, event: Event) -> None:
@@ -173,7 +186,9 @@ class Projection:
         match event.kind:
             case EventKind.ROLLBACK_REQUESTED:
                 crossed = self.crossed()
-                return f"{crossed} was the point of no return" if crossed and not event.data.get("second") else ""
+                if crossed and not event.data.get("second"):
+                    return f"{crossed} was the point of no return"
+                return self._not_further(str(event.data.get("to") or ""))
             case EventKind.ROLLBACK_STARTED:
                 return _listed("not resolved", self.unresolved())
             case EventKind.RUN_SUCCEEDED:
@@ -185,7 +200,17 @@ class Projection:
             case _:
                 return ""
 
+    def _not_further(self, stage: str) -> str:
+        """Why a run cannot be rolled back to *stage*; what has been undone cannot stay."""
+        if stage and stage not in self.plan.stages:
+            return f"there is no stage {stage}"
+        if self.record.state is RunState.RUNNING or self._kept_with(stage) < self.kept:
+            return ""
+        return f"it is being rolled back {f'to {self.record.rollback_to}' if self.kept else 'as a whole'} already"
+
     def _unfinished(self, readiness: Readiness | None) -> str:
+        if self.record.rollback_to and readiness is self.rollback:
+            return f"{self.record.rollback_to} and what it rests on are left"
         if readiness is None or readiness.left:
             return f"{readiness.left if readiness else 'all'} steps are left"
         if self.record.held:
@@ -207,6 +232,11 @@ class Projection:
         self.rollback = Readiness(rollback, counts=lambda key: self.started(rollback[key]))
         self._ready = self.rollback.first()
         self._settle(Phase.ROLLBACK, self.record.steps)
+
+    def _kept_with(self, stage: str) -> frozenset[str]:
+        if stage not in self._kept:
+            self._kept[stage] = kept_with(self.plan, stage)
+        return self._kept[stage]
 
 
 def _listed(what: str, names: list[str]) -> str:

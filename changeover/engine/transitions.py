@@ -170,6 +170,9 @@ RUN: Final[Mapping[tuple[RunState, Kind], Move[RunState]]] = {
     (RunState.PLANNED, Kind.RUN_STARTED): Move(RunState.RUNNING, Actor.EITHER),
     (RunState.RUNNING, Kind.RUN_SUCCEEDED): Move(RunState.SUCCEEDED),
     (RunState.RUNNING, Kind.ROLLBACK_REQUESTED): Move(RunState.STOPPING, Actor.EITHER),
+    # further back than was asked for first
+    (RunState.STOPPING, Kind.ROLLBACK_REQUESTED): Move(RunState.STOPPING, Actor.PERSON),
+    (RunState.ROLLING_BACK, Kind.ROLLBACK_REQUESTED): Move(RunState.ROLLING_BACK, Actor.PERSON),
     (RunState.STOPPING, Kind.ROLLBACK_STARTED): Move(RunState.ROLLING_BACK),
     (RunState.ROLLING_BACK, Kind.RUN_ROLLED_BACK): Move(RunState.ROLLED_BACK),
     (RunState.PLANNED, Kind.ABORT_REQUESTED): Move(RunState.ABORTING, Actor.PERSON),

@@ -27,7 +27,8 @@ class EventKind(StrEnum):
     RUN_STARTED = "run_started"
     RUN_HELD = "run_held"  # why
     RUN_RELEASED = "run_released"  # why
-    ROLLBACK_REQUESTED = "rollback_requested"  # why
+    #: why, to (a stage that stays, with what it rests on; left out: nothing stays); break_glass, second
+    ROLLBACK_REQUESTED = "rollback_requested"
     ROLLBACK_STARTED = "rollback_started"  # steps: how many will be undone
     ABORT_REQUESTED = "abort_requested"  # why
     RUN_SUCCEEDED = "run_succeeded"

@@ -73,6 +73,7 @@ class RunRecordState:
     decisions: dict[str, OpenDecision] = field(default_factory=dict)  # by step
     suspensions: dict[str, OpenSuspension] = field(default_factory=dict)  # by what
     rollback_why: str = ""
+    rollback_to: str = ""  # the stage that stays, with what it rests on; empty: everything is undone
 
     def step(self, key: str) -> StepRecord:
         """The record of *key*: a pending one when nothing has happened yet (it is not stored)."""
@@ -130,8 +131,9 @@ def _run_released(state: RunRecordState, _event: Event) -> None:
 
 
 def _rollback_requested(state: RunRecordState, event: Event) -> None:
-    state.state = RunState.STOPPING
-    state.rollback_why = _text(event, "why")
+    if state.state is RunState.RUNNING:  # else it goes further back than was asked for first
+        state.state = RunState.STOPPING
+    state.rollback_why, state.rollback_to = _text(event, "why"), _text(event, "to")
 
 
 def _rollback_started(state: RunRecordState, _event: Event) -> None:

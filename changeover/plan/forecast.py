@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -88,12 +88,16 @@ class Forecaster:
         window_closes: datetime | None,
         margin: timedelta,
         rolling_back: bool = False,
+        kept: frozenset[str] = frozenset(),
     ) -> Forecast:
-        """What is to be expected at *now*, from what has happened to the steps so far."""
-        passes = [self._ends(actuals, now, worst=worst, rolling_back=rolling_back) for worst in (False, True)]
+        """What is to be expected at *now*, from what has happened to the steps so far; a rollback leaves the stages *kept*."""
+        if rolling_back:
+            passes = [self._rollback_pass(actuals, now, kept, worst=worst) for worst in (False, True)]
+            rollback = _expected(passes)
+        else:
+            passes = [self._ends(actuals, now, worst=worst) for worst in (False, True)]
+            rollback = self.way_back(actuals, now)
         likely, worst = (now + timedelta(seconds=_last_end(found)) for found in passes)
-        way_back = passes if rolling_back else [self._rollback_pass(actuals, now, worst=worst) for worst in (False, True)]
-        rollback = Expected(*(timedelta(seconds=_last_end(found)) for found in way_back))
         passed = any(has_started(actuals.get(key)) for key in self._plan.points_of_no_return)
         safe = None if window_closes is None or passed else window_closes - margin - rollback.worst
         coming = tuple(key for key in passes[0].chain(self._plan.skipped) if not self._over(key, actuals.get(key)))
@@ -114,9 +118,11 @@ class Forecaster:
             },
         )
 
-    def _ends(self, actuals: Mapping[str, Actual], now: datetime, *, worst: bool, rolling_back: bool) -> Earliest:
-        if rolling_back:
-            return self._rollback_pass(actuals, now, worst=worst)
+    def way_back(self, actuals: Mapping[str, Actual], now: datetime, kept: frozenset[str] = frozenset()) -> Expected:
+        """How long a rollback takes that begins *now* and leaves the stages *kept*."""
+        return _expected([self._rollback_pass(actuals, now, kept, worst=worst) for worst in (False, True)])
+
+    def _ends(self, actuals: Mapping[str, Actual], now: datetime, *, worst: bool) -> Earliest:
         rules = self._rules(actuals, now)
         lasts: dict[str, float] = {}
         known: dict[str, Known] = {}
@@ -149,9 +155,9 @@ class Forecaster:
         end = max(remaining(planned.expected, actual, now, worst=worst).total_seconds(), rules.not_before.get(planned.key, 0.0))
         return Known(min(started, 0.0), end)
 
-    def _rollback_pass(self, actuals: Mapping[str, Actual], now: datetime, *, worst: bool) -> Earliest:
+    def _rollback_pass(self, actuals: Mapping[str, Actual], now: datetime, kept: frozenset[str], *, worst: bool) -> Earliest:
         """The rollback of what has started, from now on; what is undone already takes no more time."""
-        undone = self.to_undo(actuals)
+        undone = self.to_undo(actuals, kept)
         lasts: dict[str, float] = {}
         known: dict[str, Known] = {}
         for key, planned in self._plan.rollback.items():
@@ -162,13 +168,15 @@ class Forecaster:
                 known[key] = found
         return earliest(self._rollback, lasts, begin=0.0, rules=_NO_RULES, known=known)
 
-    def to_undo(self, actuals: Mapping[str, Actual]) -> frozenset[str]:
-        """The rollback steps that are worth running: something they undo has started and is not proven clean."""
+    def to_undo(self, actuals: Mapping[str, Actual], kept: frozenset[str] = frozenset()) -> frozenset[str]:
+        """The rollback steps that are worth running: something they undo has started, and their stage is not *kept*."""
         started: dict[int, bool] = {}
         for planned in self._plan.rollback.values():
             if id(planned.undoes) not in started:  # a stage's rollback steps share one tuple
                 started[id(planned.undoes)] = any(has_started(actuals.get(key)) for key in planned.undoes)
-        return frozenset(key for key, planned in self._plan.rollback.items() if started[id(planned.undoes)])
+        return frozenset(
+            key for key, planned in self._plan.rollback.items() if started[id(planned.undoes)] and planned.stage not in kept
+        )
 
     def _over(self, key: str, actual: Actual | None) -> bool:
         if actual is None:
@@ -211,6 +219,10 @@ def _by_rate(actual: Actual, elapsed: timedelta) -> timedelta | None:
 
 def _late(ends: datetime, closes: datetime | None) -> timedelta:
     return max(ends - closes, timedelta()) if closes is not None else timedelta()
+
+
+def _expected(passes: Sequence[Earliest]) -> Expected:
+    return Expected(*(timedelta(seconds=_last_end(found)) for found in passes))
 
 
 def _last_end(found: Earliest) -> float:

@@ -83,6 +83,7 @@ def assemble(seen: Seen) -> RunStatus:
         clocks=clocks_of(seen.bundle.runbook.clocks, steps, until, undone=state.state is RunState.ROLLED_BACK),
         outcome=_outcome(seen),
         rollback_why=state.rollback_why,
+        rollback_to=state.rollback_to,
         events=seen.said,
         engine=_engine(state, seen.ownership),
         seq=state.seq,

@@ -168,6 +168,17 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class WayBackTo:
+    """What a rollback that begins now would do, take and lose."""
+
+    stage: str  # that stays, with what it rests on; empty: everything is undone
+    kept: tuple[str, ...]  # the stages that stay
+    undone: tuple[str, ...]  # the keys of the undo steps
+    takes: Expected
+    loses: tuple[str, ...]  # in words; `nothing` alone when the runbook says so
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStatus:
     """The process that drives the run."""
 
@@ -224,6 +235,7 @@ class RunStatus:
     clocks: tuple[ImpactClockStatus, ...]
     outcome: Outcome
     rollback_why: str
+    rollback_to: str  # the stage that stays, with what it rests on; empty: nothing stays
     events: tuple[Said, ...]  # the last ones, oldest first
     engine: EngineStatus | None  # None: none has ever driven it
     seq: int  # of the last event that was read

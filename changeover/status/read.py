@@ -16,13 +16,15 @@ from changeover.journal.fold import RunRecordState, apply
 from changeover.journal.records import Ownership, RunRecord
 from changeover.plan.forecast import Actual, Forecast, Forecaster
 from changeover.plan.graph import build_plan
+from changeover.plan.kept import kept_with
 from changeover.plan.outlook import Outlook, outlook
 from changeover.plan.window import calendar_of
 from changeover.runbook.bundle import Bundle
 from changeover.runbook.load import load
 from changeover.status.actuals import actuals_of
 from changeover.status.assemble import Seen, assemble
-from changeover.status.model import RunStatus, Said
+from changeover.status.losses import losses_of
+from changeover.status.model import RunStatus, Said, WayBackTo
 from changeover.status.words import sentence
 
 #: How many of the last events a status carries.
@@ -91,6 +93,7 @@ class StatusReader:
         self._baseline: Outlook | None = None
         self._forecaster: Forecaster | None = None
         self._forecast: Forecast | None = None
+        self._kept_at: tuple[str, frozenset[str]] | None = None  # of the stage to which the run is rolled back
 
     def refresh(self) -> RunStatus:
         """Take in what is new and say where the run stands now."""
@@ -107,12 +110,30 @@ class StatusReader:
                 state=self.state,
                 baseline=self.baseline,
                 forecast=self._forecast_at(now, actuals, anew=bool(events)),
-                to_undo=self._forecasts.to_undo(actuals),
+                to_undo=self._forecasts.to_undo(actuals, self._kept),
                 ownership=self._journal.ownership(self.record.id),
                 said=tuple(self._said),
                 last_at=self._last_at,
                 now=now,
             )
+        )
+
+    def way_back_to(self, stage: str) -> WayBackTo:
+        """What a rollback to *stage* that begins now would do (an empty stage: back as a whole); refresh() first.
+
+        Raises KeyError when there is no such stage.
+        """
+        if stage and stage not in self.plan.stages:
+            raise KeyError(stage)
+        kept, actuals = kept_with(self.plan, stage), actuals_of(self.state, self.plan)
+        undone = self._forecasts.to_undo(actuals, kept)
+        back = {planned.stage for key, planned in self.plan.rollback.items() if key in undone}
+        return WayBackTo(
+            stage,
+            tuple(name for name in self.plan.stages if name in kept),
+            tuple(key for key in self.plan.rollback if key in undone),
+            self._forecasts.way_back(actuals, self._clock.now(), kept),
+            losses_of(entry for name, entry in self.plan.stages.items() if name in back),
         )
 
     @property
@@ -132,6 +153,12 @@ class StatusReader:
         if self._forecaster is None:
             self._forecaster = Forecaster(self.plan, at=calendar_of(self.bundle.runbook, opens=self.state.window_opens).at)
         return self._forecaster
+
+    @property
+    def _kept(self) -> frozenset[str]:
+        if self._kept_at is None or self._kept_at[0] != self.state.rollback_to:
+            self._kept_at = self.state.rollback_to, kept_with(self.plan, self.state.rollback_to)
+        return self._kept_at[1]
 
     def _take_in(self, event: Event) -> None:
         apply(self.state, event)
@@ -153,6 +180,7 @@ class StatusReader:
             window_closes=self.state.window_closes,
             margin=window.margin if window is not None else timedelta(),
             rolling_back=self.state.state in {RunState.STOPPING, RunState.ROLLING_BACK, RunState.ROLLED_BACK},
+            kept=self._kept,
         )
         return self._forecast
 

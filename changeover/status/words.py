@@ -110,6 +110,11 @@ def _engine_started(said: _Telling) -> str:
     return f"the engine started on {said.text('host') or 'this host'}{through} (process {said.text('pid') or 'unknown'})"
 
 
+def _rollback_requested(said: _Telling) -> str:
+    to = f" to {said.text('to')}" if said.text("to") else ""
+    return f"{said.by} asked for the rollback{to}{said.because()}"
+
+
 def _rollback_started(said: _Telling) -> str:
     steps = said.text("steps")
     return f"the rollback started: {steps} {'step' if steps == '1' else 'steps'} to undo" if steps else "the rollback started"
@@ -196,7 +201,7 @@ _SENTENCES: Final[Mapping[EventKind, Callable[[_Telling], str]]] = {
     EventKind.RUN_STARTED: lambda _: "the run started",
     EventKind.RUN_HELD: lambda said: f"{said.by} held the run{said.because()}",
     EventKind.RUN_RELEASED: lambda said: f"{said.by} released the run{said.because()}",
-    EventKind.ROLLBACK_REQUESTED: lambda said: f"{said.by} asked for the rollback{said.because()}",
+    EventKind.ROLLBACK_REQUESTED: _rollback_requested,
     EventKind.ROLLBACK_STARTED: _rollback_started,
     EventKind.ABORT_REQUESTED: lambda said: f"{said.by} aborted the run{said.because()}",
     EventKind.RUN_SUCCEEDED: lambda _: "the run succeeded",

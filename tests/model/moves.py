@@ -66,6 +66,7 @@ planned                                          | run_planned        | planned 
 planned                                          | run_started        | running      | either
 running                                          | run_succeeded      | succeeded    | engine
 running                                          | rollback_requested | stopping     | either
+stopping rolling_back                            | rollback_requested | =            | person
 stopping                                         | rollback_started   | rolling_back | engine
 rolling_back                                     | run_rolled_back    | rolled_back  | engine
 planned running stopping rolling_back            | abort_requested    | aborting     | person

@@ -148,6 +148,7 @@ STATUS = RunStatus(
         next="copied-in-full",
     ),
     rollback_why="",
+    rollback_to="",
     events=tuple(
         Said(number, NOW - timedelta(minutes=20 - number), "step_passed", "copy", "", f"`step-{number}` passed: fine")
         for number in range(1, 21)

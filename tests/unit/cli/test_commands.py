@@ -139,3 +139,39 @@ def test_a_finished_run_is_not_active(changeover: Call) -> None:
     assert code == 2
     assert "no run is active; the latest, small-" in err
     assert changeover("resume")[0] == 2
+
+
+def test_before_a_rollback_to_a_stage_it_says_what_stays(waiting: Call, project: Path) -> None:
+    code, out, _ = waiting("rollback", "--to", "freeze", "--why", "the shop is fine", "--yes")
+    assert code == 0
+    assert "rolling back to freeze now undoes no steps" in out
+    assert "what stays: freeze" in out
+    assert asked(project) == [("rollback", "", "anna", "the shop is fine")]
+    code, _, err = waiting("rollback", "--to", "freze", "--why", "x", "--yes")
+    assert (code, "did you mean 'freeze'?" in err) == (2, True)
+
+
+def test_the_same_key_is_the_same_command(waiting: Call, project: Path) -> None:
+    for _ in range(2):
+        assert waiting("hold", "--why", "wait", "--key", "night-1")[0] == 0
+    assert asked(project) == [("hold", "", "anna", "wait")]
+
+
+def test_all_that_failed_is_tried_again_with_one_word(waiting: Call, project: Path) -> None:
+    code, out, _ = waiting("retry", "--all")
+    assert code == 0
+    assert "nothing has failed" in out
+    assert asked(project) == [("retry", "", "anna", "")]
+
+
+def test_commands_are_listed_with_what_became_of_them(waiting: Call) -> None:
+    assert "Nobody has asked anything" in waiting("commands")[1]
+    waiting("hold", "--why", "a <strange> [why]")
+    out = waiting("commands")[1]
+    assert "hold" in out
+    assert "waits for an engine" in out
+    waiting("resume", "--no-wait", "--lines", "--engine", "local")
+    assert "accepted: held" in waiting("commands")[1]
+    assert "Nobody has asked anything" in waiting("commands", "--open")[1]
+    (row,) = [json.loads(line) for line in waiting("commands", "--json")[1].splitlines()]
+    assert (row["verb"], row["who"], row["accepted"], row["answer"]) == ("hold", "anna", True, "held; nothing runs")

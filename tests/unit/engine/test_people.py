@@ -36,7 +36,7 @@ def test_a_hold_lets_running_steps_end_and_nothing_begin_until_it_is_released(tr
     run = trial("- {id: a, act: {takes: 0.3}}\n- {id: b, act: two}").start()
     run.until(lambda state: state.step("a").state is StepState.RUNNING)
     held = run.command(Verb.HOLD, who="anna", why="the phones are down")
-    assert (held.accepted, held.answer) == (True, "held; 1 steps that run go on")
+    assert (held.accepted, held.answer) == (True, "held; still running: a")
     run.until(lambda state: state.step("a").state is StepState.PASSED)
     time.sleep(0.1)
     state = run.state()

@@ -444,3 +444,103 @@ def test_a_journal_with_a_forbidden_event_does_not_conform(trial: TrialOf) -> No
     projection = Projection(plan, RunRecordState(record.id))
     with pytest.raises(MoveNotAllowed, match="the run is planned"):
         projection.take(Draft(EventKind.STEP_STARTED, "a", 1), at=events[0].at, epoch=1)
+
+
+# back to a stage
+
+FOUR = """  freeze:
+    owner: lead
+    steps: [{id: close, act: closed, undo: {act: reopened}}]
+    rollback: {none: the undo is enough}
+  deploy:
+    owner: lead
+    needs: [freeze]
+    steps: [{id: install, act: installed, undo: {act: removed}}]
+    rollback: [{id: tidy, act: tidied}]
+  phones:
+    owner: lead
+    needs: [freeze]
+    steps: [{id: forward-calls, act: forwarded, undo: {act: calls-back}}]
+    rollback: {none: the undo is enough}
+  move:
+    owner: lead
+    needs: [deploy]
+    steps:
+      - {id: copy, act: copied, undo: {act: deleted}}
+      - {id: stop, act: {fails: 9, changes: false}}
+    rollback: {none: the undo is enough}
+"""
+
+
+def undone(ledger: Ledger, run: Trial) -> list[str]:
+    return [line.split()[-1] for line in ledger(run) if "undo" in line or "tidy" in line]
+
+
+def back_to(run: Trial, stage: str) -> None:
+    answer = run.command(Verb.ROLLBACK, who="anna", to=stage)
+    assert answer.accepted, answer.answer
+    run.until(lambda state: state.held, f"the hold at {stage}")
+
+
+def test_back_to_a_stage_it_and_what_it_rests_on_stay_and_the_run_is_held_there(trial: TrialOf, ledger: Ledger) -> None:
+    run = until_failed(trial(stages=FOUR), "stop")
+    back_to(run, "deploy")
+    assert undone(ledger, run) == ["deleted", "calls-back"] or undone(ledger, run) == ["calls-back", "deleted"]
+    state = run.state()
+    assert (state.state, state.rollback_to) == (RunState.ROLLING_BACK, "deploy")
+    assert state.held_why == "it is rolled back to deploy: `rollback` goes on from here, `abort` ends here"
+    refused = run.command(Verb.RELEASE, who="anna")
+    assert not refused.accepted
+    assert "no step goes forward any more" in refused.answer
+    assert run.command(Verb.ABORT, who="anna").accepted
+    assert run.wait().state is RunState.ABORTED
+    assert conforms(run)
+
+
+def test_from_a_stage_it_goes_on_back_step_by_step_and_never_forward(trial: TrialOf, ledger: Ledger) -> None:
+    run = until_failed(trial(stages=FOUR), "stop")
+    back_to(run, "deploy")
+    again = run.command(Verb.ROLLBACK, who="anna", to="move")
+    assert not again.accepted, "what has been undone cannot stay"
+    assert "it is being rolled back to deploy already" in again.answer
+    back_to(run, "freeze")
+    assert undone(ledger, run)[2:] == ["removed", "tidied"]
+    assert run.command(Verb.ROLLBACK, who="anna").accepted
+    assert run.wait().state is RunState.ROLLED_BACK
+    assert undone(ledger, run)[4:] == ["reopened"]
+    assert run.state().rollback_to == ""
+    assert conforms(run)
+
+
+def test_a_rollback_to_a_stage_goes_on_after_a_crash_and_days_later_by_another_engine(trial: TrialOf, ledger: Ledger) -> None:
+    clock = FakeClock()
+    run = until_failed(trial(stages=FOUR, clock=clock), "stop")
+    back_to(run, "freeze")
+    run.interrupt()
+    clock.advance(5 * 24 * 3600)
+    run.start(wait=False)
+    assert run.wait().held
+    assert run.state().state is RunState.ROLLING_BACK
+    run.start()
+    assert run.command(Verb.ROLLBACK, who="anna", why="we give it up").accepted
+    assert run.wait().state is RunState.ROLLED_BACK
+    assert sorted(undone(ledger, run)) == ["calls-back", "deleted", "removed", "reopened", "tidied"]
+    assert conforms(run)
+
+
+def test_there_is_no_way_back_to_a_stage_that_does_not_exist_or_past_the_point_of_no_return(trial: TrialOf) -> None:
+    run = until_failed(trial(stages=FOUR.replace("{id: install, act", "{id: install, point_of_no_return: true, act")), "stop")
+    assert "did you mean deploy" in run.command(Verb.ROLLBACK, who="anna", to="deply").answer
+    assert "point of no return" in run.command(Verb.ROLLBACK, who="anna", to="freeze").answer
+    assert run.state().state is RunState.RUNNING
+
+
+def test_an_undo_that_fails_on_the_way_to_a_stage_is_waived_by_two_and_the_run_arrives(trial: TrialOf) -> None:
+    run = until_failed(trial(stages=FOUR.replace("{act: deleted}", "{act: {fails: 9}}")), "stop")
+    assert run.command(Verb.ROLLBACK, who="anna", to="deploy").accepted
+    run.until(lambda state: state.step("copy.undo").state is StepState.FAILED)
+    assert not run.state().held
+    run.command(Verb.WAIVE, "copy.undo", who="anna")
+    run.command(Verb.WAIVE, "copy.undo", who="bela")
+    run.until(lambda state: state.held)
+    assert conforms(run)
