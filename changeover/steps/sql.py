@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from changeover.contracts import Context, DatabaseName, OnUnknown, Result, Value, key, step_kind
+from changeover.contracts import Context, DatabaseName, Found, OnUnknown, Probe, Result, Value, key, step_kind
 from changeover.steps.dry_run import as_things_stand, would
 from changeover.steps.references import takes_values
 from changeover.steps.statements import Expectation
@@ -32,13 +32,17 @@ class Sql:
 
     Dry run: statements that only read are run; others are only shown, and the database has to let us in.
 
-    It may have happened (the connection was lost while something changed): people are asked. Reading runs again.
+    It may have happened (the connection was lost while something changed): with `marker: true` the database knows, for a
+    row in its table `changeover_marker` belongs to the transaction; without it people are asked. Reading runs again.
     """
 
     on: DatabaseName = key("the database")
     statements: str | tuple[str, ...] = key("one statement, or a list of them", word="run")
     values: Mapping[str, Value] = key("values for `:name` in the statements", default_factory=dict)
     expect: Expectation = key("what has to come out", default_factory=Expectation)
+    marker: bool = key(
+        "write a row into the table `changeover_marker` in the same transaction (the user may have to create it)", default=False
+    )
     changing: bool | None = key("whether it changes anything; left out: the first words tell", word="changes", default=None)
 
     @property
@@ -54,8 +58,10 @@ class Sql:
 
     @property
     def on_unknown(self) -> OnUnknown:
-        """Reading again is harmless; otherwise people find out."""
-        return OnUnknown.ASK if self.changes else OnUnknown.RERUN
+        """Reading again is harmless; a marker is believed; otherwise people find out."""
+        if not self.changes:
+            return OnUnknown.RERUN
+        return OnUnknown.PROBE if self.marker else OnUnknown.ASK
 
     def problems(self) -> Iterable[str]:
         """There are statements, and no value is written into their text."""
@@ -63,6 +69,8 @@ class Sql:
             yield "`run` holds an empty statement"
         if any(takes_values(text) for text in self.texts):
             yield "a value written into SQL can become SQL: write `:name` there and `name: ${...}` under `values`"
+        if self.marker and self.changing is False:
+            yield "`marker` is for statements that change something, and `changes: false` says that these do not"
         if self.values:  # a whole `${...}` in their place is empty until the run
             bound = {name for text in self.texts for name in _BOUND.findall(text)}
             yield from (f"`:{name}` stands in a statement, and has no value under `values`" for name in bound - set(self.values))
@@ -73,6 +81,14 @@ class Sql:
         from changeover.steps.transaction import carry_out  # noqa: PLC0415 - loads SQLAlchemy
 
         return carry_out(context, self)
+
+    def probe(self, context: Context) -> Probe:
+        """Fence the attempt off at the database, and look for its marker."""
+        if not self.marker:
+            return Probe(Found.CANNOT_TELL, "it left no marker: `marker: true` was not written")
+        from changeover.steps.transaction import look  # noqa: PLC0415 - loads SQLAlchemy
+
+        return look(context, self.on)
 
     def dry_run(self, context: Context) -> Result:
         """Read; or show, and see whether the database lets us in."""

@@ -42,6 +42,11 @@ class Statements(Protocol):
         ...
 
     @property
+    def marker(self) -> bool:
+        """Whether a row in the same transaction tells afterwards whether it happened."""
+        ...
+
+    @property
     def changes(self) -> bool:
         """Whether they change anything; otherwise nothing is committed."""
         ...

@@ -14,9 +14,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from changeover.contracts import Context, Result, Value
+from changeover.contracts import Context, Probe, Result, Value
 from changeover.counting import counted
 from changeover.errors import Setback, Unclear
+from changeover.steps.marker import TABLE, Marker, make_table
 from changeover.steps.statements import Statements
 from changeover.transfer.databases import StatementFailed, reason, shortened
 
@@ -93,6 +94,7 @@ def carry_out(context: Context, step: Statements) -> Result:
     Raises:
         StatementFailed: the database refused a statement, or was lost before anything could stay changed.
         NotAsExpected: something else came out than expected; nothing stays changed.
+        FencedOff: somebody has looked whether it happened before it did.
         Unclear: the connection was lost while a change was being made lasting.
         Stopped: the statement was cancelled, and nothing stays changed.
     """
@@ -100,19 +102,39 @@ def carry_out(context: Context, step: Statements) -> Result:
     cancelling = _Cancelling(database.engine)
     context.on_stop(cancelling.cancel)
     outcome = _Outcome()
-    statement = step.texts[0]
+    marker = Marker.of(context, step.on) if step.marker and step.changes else None
+    statement = f"the table {TABLE}" if marker is not None else step.texts[0]
     try:
+        if marker is not None:
+            make_table(database.engine)
         with database.engine.connect() as connection, cancelling.of(connection):
+            if marker is not None:
+                marker.begin(connection)
             for statement in step.texts:
                 context.check_stopped()
                 _execute(connection, statement, step, outcome)
             _compare(step, outcome)
+            if marker is not None:
+                marker.end(connection, outcome.output)
             context.check_stopped()
             _finish(connection, step)
     except SQLAlchemyError as error:
         context.check_stopped()  # a cancelled statement fails because we cancelled it
         raise _failed(step, statement, error) from error
     return Result(outcome.summary, outcome.output)
+
+
+def look(context: Context, name: str) -> Probe:
+    """What the database called *name* knows of *context*'s attempt. Raises StatementFailed."""
+    database = context.database(name)
+    cancelling = _Cancelling(database.engine)
+    context.on_stop(cancelling.cancel)
+    try:
+        make_table(database.engine)
+        with database.engine.connect() as connection, cancelling.of(connection):
+            return Marker.of(context, name).look(connection)
+    except SQLAlchemyError as error:
+        raise StatementFailed(name, f"the table {TABLE}", reason(error)) from error
 
 
 def _execute(connection: sa.Connection, statement: str, step: Statements, outcome: _Outcome) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from changeover.contracts import Found
 from changeover.errors import Stopped, Unclear
 from changeover.runbook.systems import DatabaseEntry
+from changeover.steps.marker import FencedOff, Marker, make_table
 from changeover.steps.transaction import NotAsExpected
 from changeover.testing import FakeContext
 from changeover.transfer.databases import StatementFailed, open_database
@@ -95,3 +97,69 @@ def test_a_connection_lost_while_something_changes_is_unclear(bound: Any, contex
         killer.join()
         marked.dispose()
     assert count(crm) == 3
+
+
+# the marker row
+
+MARKED = "{on: crm, marker: true, run: 'delete from customer where id = 1'}"
+
+
+def test_a_marker_tells_that_it_happened_with_its_output(bound: Any, context: FakeContext, crm: Any) -> None:
+    step = bound("sql", MARKED)
+    done = step.run(context)
+    found = step.probe(context)
+    assert (found.found, found.output) == (Found.DONE, done.output)
+    assert count(crm) == 2
+
+
+def test_what_left_no_marker_did_not_happen_and_can_no_longer(bound: Any, context: FakeContext, crm: Any) -> None:
+    step = bound("sql", MARKED)
+    assert step.probe(context).found is Found.CLEAN
+    with pytest.raises(FencedOff):
+        step.run(context)  # a request that was on its way all the time
+    assert count(crm) == 3
+    assert step.probe(context).found is Found.CLEAN
+    context.attempt = 2
+    step.run(context)
+    assert count(crm) == 2
+
+
+def test_what_was_rolled_back_left_no_marker(bound: Any, context: FakeContext, crm: Any) -> None:
+    step = bound("sql", "{on: crm, marker: true, run: delete from customer, expect: {affected_at_most: 1}}")
+    with pytest.raises(NotAsExpected):
+        step.run(context)
+    assert step.probe(context).found is Found.CLEAN
+
+
+def test_a_transaction_that_is_still_open_is_in_progress_and_then_known(bound: Any, context: FakeContext, crm: Any) -> None:
+    step = bound("sql", MARKED)
+    make_table(crm.engine)
+    with crm.engine.connect() as connection:
+        Marker.of(context, "crm").begin(connection)
+        assert step.probe(context).found is Found.IN_PROGRESS
+        Marker.of(context, "crm").end(connection, {"affected": 0})
+        connection.commit()
+    assert step.probe(context).found is Found.DONE
+
+
+def test_a_part_that_the_database_committed_by_itself_is_a_part(bound: Any, context: FakeContext, crm: Any) -> None:
+    step = bound("sql", "{on: crm, marker: true, run: ['create table more (id integer)', 'delete from no_such_table']}")
+    with pytest.raises(StatementFailed):
+        step.run(context)
+    by_itself = crm.engine.dialect.name == "mysql"
+    assert step.probe(context).found is (Found.PARTIAL if by_itself else Found.CLEAN)
+
+
+def test_after_a_connection_that_was_lost_in_the_middle_the_marker_decides(bound: Any, context: FakeContext, crm: Any) -> None:
+    backend = crm.engine.dialect.name
+    make_table(crm.engine)
+    other = sa.create_engine(crm.engine.url)
+    connection = other.connect()
+    own = connection.scalar(sa.text(SESSION[backend]))
+    Marker.of(context, "crm").begin(connection)
+    with crm.engine.begin() as killer:
+        killer.execute(sa.text(KILL[backend]), {"session": own})
+    assert bound("sql", MARKED).probe(context).found is Found.CLEAN
+    connection.connection.driver_connection.close()  # type: ignore[union-attr]
+    connection.invalidate()
+    other.dispose()
