@@ -54,7 +54,7 @@ def page() -> str:
 
 
 def _diagram(table: Mapping[tuple[S, EventKind], Move[S]], first: S, last: Iterable[str]) -> str:
-    ends = [f"    {state} --> [*]" for state in last]
+    ends: list[str] = [f"    {state} --> [*]" for state in last]
     return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first.value}", *_arrows(table), *ends, "```"])
 
 
