@@ -120,6 +120,7 @@ class Result:
     summary: str
     output: Value = None
     verdict: Verdict | None = None
+    warns: bool = False  # a verdict that is a no is said and recorded, and the step passes
 
 
 class Found(StrEnum):

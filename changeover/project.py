@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 from collections.abc import Callable, Collection, Mapping
@@ -53,6 +54,8 @@ class StateNotWritable(Mistake):
     def hint(self) -> str:
         if self.path.is_file():
             return "move that file out of the way"
+        if self.why == os.strerror(errno.ENOSPC).lower():
+            return "free some space there"
         if self.path.is_dir() and self.path.stat().st_uid != os.getuid():
             return "it belongs to another user: work as that user, or copy the project to a place of your own"
         return f"make {self.path.parent} writable for you, or copy the project to a place of your own"

@@ -90,8 +90,8 @@ class WhichStep(Mistake):
 
     def __str__(self) -> str:
         if not self.candidates:
-            return f"name the step to {self.verb}; none waits for it now"
-        return f"name the step to {self.verb}: {', '.join(self.candidates)}"
+            return f"no step waits for `{self.verb}` now; if you mean another one, name it"
+        return f"say which step to `{self.verb}`: {', '.join(self.candidates)}"
 
     @property
     def hint(self) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from changeover.cli.render import duration
-from changeover.contracts import Expected, Phase, RunState, StepState, Value
+from changeover.contracts import Answer, Expected, Phase, RunState, StepState, Value
 from changeover.journal.events import CommandRecord, Event, EventKind
 from changeover.journal.fold import RunRecordState, StepRecord
 from changeover.journal.records import RunRecord
@@ -334,12 +334,20 @@ def _deviates(event: Event, incarnations: int) -> bool:
             return True
         case EventKind.STEP_SKIPPED:
             return bool(event.who)
+        case EventKind.STEP_PASSED:
+            return _warned(event)
         case EventKind.DECISION_GIVEN:
             return event.data.get("answer") in {"refuse", "failed"}
         case EventKind.ENGINE_STARTED:
             return incarnations > 0
         case _:
             return False
+
+
+def _warned(event: Event) -> bool:
+    """Whether a check said no, and the step passed because it only warns."""
+    verdict = event.data.get("verdict")
+    return isinstance(verdict, dict) and verdict.get("answer") != Answer.PASSED.value
 
 
 def _steps(plan: Plan, state: RunRecordState) -> Iterable[StepRow]:

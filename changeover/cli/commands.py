@@ -134,7 +134,7 @@ def done(
     if partly:
         data["answer"] = "partly"
     if captured:
-        data["captured"] = dict[str, Value](assignments(captured))
+        data["captured"] = dict[str, Value](assignments(captured, "--captured"))
     wish = Wish(Verb.DONE, first, second, why, who, data, wait, as_json, key=key, reasoned=False)
     return ask(wish, means=_says("done"), candidates=lambda status: _asked(status, "task"))
 

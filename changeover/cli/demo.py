@@ -143,14 +143,19 @@ def _results(session: Session, view: DemoView, state: State, performed: Performe
 def _what_next(view: DemoView, wanted: Wanted, performed: Performed) -> None:
     view.line()
     view.line(("What to try next", render.FINE))
+    for command, what in _ideas(wanted, performed.run):
+        view.line(f"  {command:<52} ", (what, render.FAINT))
+
+
+def _ideas(wanted: Wanted, run: str) -> Iterator[tuple[str, str]]:
     if wanted.fault is None:
-        view.line("  make demo FAULT=smoke                                 let the smoke test fail, and see everything come back")
-        view.line("  make demo FAULT=channel                               the web shop does not reopen until somebody mends it")
+        yield "make demo FAULT=smoke", "let the smoke test fail, and see everything come back"
+        yield "make demo FAULT=channel", "the web shop does not reopen until somebody mends it"
     else:
-        view.line("  make demo                                             the same night without a fault")
-    view.line("  .venv/bin/python orchestrate.py plan runbooks/telecom-crm.yaml     the real night: 26 hours and a way back")
-    view.line(f"  .venv/bin/python orchestrate.py events {performed.run}   everything that happened")
-    view.line("  .venv/bin/python orchestrate.py sandbox start         a company of your own: break it, run it, hold it")
+        yield "make demo", "the same night without a fault"
+    yield ".venv/bin/changeover plan runbooks/telecom-crm.yaml", "the real night: 18 hours, and a way back"
+    yield f".venv/bin/changeover events {run}", "everything that happened"
+    yield ".venv/bin/changeover sandbox start", "a company of your own: break it, run it, hold it"
 
 
 @contextmanager

@@ -70,11 +70,8 @@ class DemoView:
         self._plan = reader.plan
         self._names = {name: person.name for name, person in reader.bundle.people.persons.items()}
         self.line()
-        self.line(
-            ("The run is ", ""),
-            (run, render.FINE),
-            (f" - watch it from another terminal: orchestrate.py watch {run}", render.FAINT),
-        )
+        self.line("The run is ", (run, render.FINE), ("; watch it from another terminal:", render.FAINT))
+        self.line((f"   .venv/bin/changeover watch {run}", render.FAINT), whole=True)
 
     def sees(self, event: Event) -> None:
         """One event of the journal."""

@@ -21,13 +21,14 @@ class NotAnAssignment(Mistake):
     """Something else than NAME=VALUE."""
 
     text: str
+    option: str
 
     def __str__(self) -> str:
-        return f"--set {self.text!r} is not NAME=VALUE"
+        return f"{self.option} {self.text!r} is not NAME=VALUE"
 
     @property
     def hint(self) -> str:
-        return "for example --set wave=residential"
+        return f"for example {self.option} wave=residential"
 
 
 @dataclass(eq=False)
@@ -79,13 +80,13 @@ class InvalidInput(Mistake):
         return f"it takes {self.takes}"
 
 
-def assignments(texts: Iterable[str]) -> dict[str, str]:
-    """``NAME=VALUE`` texts by name; of the same name the last one counts. Raises NotAnAssignment."""
+def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, str]:
+    """The ``NAME=VALUE`` texts of *option* by name; of the same name the last one counts. Raises NotAnAssignment."""
     given: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise NotAnAssignment(text)
+            raise NotAnAssignment(text, option)
         given[name.strip()] = value
     return given
 

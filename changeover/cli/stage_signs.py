@@ -13,6 +13,7 @@ STAGE_SIGNS: Final[dict[StageState, Sign]] = {
     StageState.RUNNING: Sign("▶", ">", "running", BUSY),
     StageState.WAITING: Sign("!", "!", "waits for people", ALARM),
     StageState.FAILED: Sign("✗", "x", "failed", ALARM),
+    StageState.UNKNOWN: Sign("?", "?", "unknown", ALARM),
     StageState.PASSED: Sign("✓", "+", "passed", DONE),
     StageState.SKIPPED: Sign("»", "-", "skipped", FAINT),
     StageState.STOPPED: Sign("◼", "#", "stopped", CARE),

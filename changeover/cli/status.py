@@ -95,10 +95,12 @@ def _list(session: Session, *, as_json: bool) -> int:
     for head in heads[:shown]:
         table.add_column(head, header_style=render.FAINT, overflow="fold", no_wrap=shown > 2 and head != "Environment")  # noqa: PLR2004
     for run in runs:
-        sign = render.RUN_SIGNS[state_of(session.journal, run.id)]
-        state = render.styled((sign.text(), sign.style))
+        state = state_of(session.journal, run.id)
+        sign = render.RUN_SIGNS[state]
+        gone = (", no engine", render.LOUD) if not state.final and not session.journal.ownership(run.id).live else ""
+        text = render.styled((sign.text(), sign.style), gone)
         created = f"{run.created_at.astimezone():%Y-%m-%d %H:%M %z}"
-        row = (run.id, state, render.mode_text(run.mode), run.environment or "-", run.runner, created)
+        row = (run.id, text, render.mode_text(run.mode), run.environment or "-", run.runner, created)
         table.add_row(*row[:shown])
     console.print(table)
     return ExitCode.FINE
@@ -112,6 +114,7 @@ def _row(session: Session, run: RunRecord) -> dict[str, Any]:
         "title": run.title,
         "state": state.state.value,
         "held": state.held,
+        "engine_alive": session.journal.ownership(run.id).live,
         "mode": run.mode.value,
         "environment": run.environment,
         "runner": run.runner,

@@ -58,6 +58,6 @@ def _open(status: RunStatus) -> Iterator[Text]:
             yield render.styled(_COMMAND, (render.safe(words), render.FINE))
     skipped = status.counts.get(StepState.SKIPPED, 0)
     if status.state is RunState.SUCCEEDED and skipped:
-        yield render.styled((f"  {skipped} steps were skipped", render.CARE))
+        yield render.styled((f"  {skipped} {'step was' if skipped == 1 else 'steps were'} skipped", render.CARE))
     if status.state.final:
         yield render.styled("  report: ", (command("report", status.id), render.FINE))

@@ -67,7 +67,8 @@ class _Words:
                 StepState.ASKS_HUMAN: "may have happened or not; only you can find out",
                 StepState.FAILED_DIRTY: "failed and left something behind",
             }[step.state]
-            yield Need("✗", step.owner or "anybody", f"{step.key} {word}: {step.reason}", tuple(self._cures(step)))
+            glyph = "?" if step.state is StepState.ASKS_HUMAN else "✗"
+            yield Need(glyph, step.owner or "anybody", f"{step.key} {word}: {step.reason}", tuple(self._cures(step)))
 
     def _cures(self, step: StepStatus) -> Iterator[str]:
         if step.state is StepState.ASKS_HUMAN:

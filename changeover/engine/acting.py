@@ -63,7 +63,7 @@ def act(action: Action) -> Outcome:
 
 def judged(action: Action, result: Result) -> Outcome:
     """What *result* comes to, once its values are kept and it has been verified."""
-    refusal = refused(result.verdict, dry=action.dry)
+    refusal = refused(result, dry=action.dry)
     if refusal is not None:
         return refusal
     captured = placeholders(action) if action.dry else keep(action, result.output)
@@ -144,7 +144,7 @@ def _proven(action: Action, instance: StepKind) -> Outcome | None:
         raise
     except Setback as setback:
         return Outcome(Ending.FAILED, f"done, but not verified: {short(_said(setback))}")
-    refusal = refused(result.verdict, dry=action.dry)
+    refusal = refused(result, dry=action.dry)
     if refusal is None:
         return None
     text = refusal.text if refusal.ending is Ending.SKIPPED else f"done, but not verified: {refusal.text}"

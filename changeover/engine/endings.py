@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from changeover.contracts import Answer, Phase, Value, Verdict
+from changeover.contracts import Answer, Phase, Result, Value, Verdict
 from changeover.engine.transitions import SETTLED
 from changeover.journal.events import Draft, EventKind
 from changeover.journal.fold import OpenSuspension
@@ -60,12 +60,15 @@ def as_data(verdict: Verdict | None) -> dict[str, Value] | None:
     }
 
 
-def refused(verdict: Verdict | None, *, dry: bool) -> Outcome | None:
+def refused(result: Result, *, dry: bool) -> Outcome | None:
     """The outcome that a verdict forces; None when it lets the step pass. What cannot be verified is never green."""
+    verdict = result.verdict
     if verdict is None or verdict.answer is Answer.PASSED:
         return None
     if verdict.answer is Answer.NOT_VERIFIABLE and dry:
         return Outcome(Ending.SKIPPED, f"not verifiable in a dry run: {verdict.summary}", verdict=verdict)
+    if result.warns:
+        return None
     return Outcome(Ending.FAILED, verdict.summary, verdict=verdict)
 
 

@@ -31,6 +31,7 @@ _STAGE_GLYPHS: Final[dict[StageState, str]] = {
     StageState.RUNNING: "▶",
     StageState.WAITING: "!",
     StageState.FAILED: "✗",
+    StageState.UNKNOWN: "?",
     StageState.PASSED: "✓",
     StageState.SKIPPED: "»",
     StageState.UNDOING: "◀",

@@ -17,6 +17,7 @@ class StageState(StrEnum):
     RUNNING = "running"
     WAITING = "waiting"  # for people, and nothing else of it is running
     FAILED = "failed"  # a step of it needs a decision
+    UNKNOWN = "unknown"  # nobody knows whether a step of it happened, and none has failed
     PASSED = "passed"
     SKIPPED = "skipped"  # all of its steps were
     STOPPED = "stopped"  # the run turned back or ended in the middle of it

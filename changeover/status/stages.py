@@ -14,6 +14,7 @@ from changeover.runbook.people import People
 from changeover.status.model import NEEDS_DECISION, StageState, StageStatus, StepStatus
 from changeover.status.names import person
 
+_IN_DOUBT = frozenset({StepState.UNKNOWN, StepState.ASKS_HUMAN})
 _DONE = frozenset({StepState.PASSED, StepState.SKIPPED})
 _TURNED = frozenset({RunState.ROLLING_BACK, RunState.ROLLED_BACK, RunState.ABORTED})
 _UNDONE = frozenset({StepState.PASSED, StepState.SKIPPED, StepState.WAIVED})
@@ -69,20 +70,29 @@ def _state(steps: list[StepStatus], back: list[StepStatus], state: RunRecordStat
         if all(step.state in _UNDONE for step in back):
             return StageState.UNDONE
         if any(step.state is not StepState.PENDING for step in back):
-            return StageState.FAILED if any(step.state in NEEDS_DECISION for step in back) else StageState.UNDOING
+            return _trouble(back) or StageState.UNDOING
     if steps and all(step.state is StepState.SKIPPED for step in steps):
         return StageState.SKIPPED
     if steps and all(step.state in _DONE for step in steps):
         return StageState.PASSED
     if state.state in _TURNED:
         return StageState.STOPPED if any(step.attempt for step in steps) else StageState.PENDING
-    if any(step.state in NEEDS_DECISION for step in steps):
-        return StageState.FAILED
+    trouble = _trouble(steps)
+    if trouble is not None:
+        return trouble
     running = [step for step in steps if step.state is StepState.RUNNING and step.key not in state.decisions]
     if asked and not running:
         return StageState.WAITING
     begun = any(step.state in _DONE or step.started is not None for step in steps if step.attempt)
     return StageState.RUNNING if running or asked or begun else StageState.PENDING
+
+
+def _trouble(steps: Iterable[StepStatus]) -> StageState | None:
+    """What people are needed for; None when they are not. What is in doubt has not failed."""
+    states = {step.state for step in steps} & NEEDS_DECISION
+    if not states:
+        return None
+    return StageState.UNKNOWN if states <= _IN_DOUBT else StageState.FAILED
 
 
 def _last(moments: Iterable[datetime | None]) -> datetime | None:

@@ -67,9 +67,8 @@ class Check:
         summary = verdict.summary + _figures(verdict)
         if verdict.answer is Answer.PASSED or self.severity is CheckSeverity.FATAL:
             return Result(summary, _told(verdict), verdict)
-        # A result that carries a failed verdict fails its step: here the verdict stands in the output and the summary.
         context.say(f"warning: {verdict.answer}: {summary}")
-        return Result(f"warning: {verdict.answer}: {summary}", _told(verdict))
+        return Result(f"warning: {verdict.answer}: {summary}", _told(verdict), verdict, warns=True)
 
     def dry_run(self, context: Context) -> Result:
         """Ask; a no proves nothing yet."""

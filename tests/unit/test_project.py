@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+import changeover.steps  # noqa: F401 - registers the built-in kinds, lest a test that forgets its own forgets them too
 from changeover import contracts
 from changeover.errors import Mistake
 from changeover.modules import ModuleBroken, ReferenceNotFound
@@ -75,6 +76,7 @@ def test_a_state_folder_that_cannot_be_made_is_one_clear_mistake(tmp_path: Path)
     with pytest.raises(StateNotWritable, match="cannot be used: ") as refused:
         _ = project.state
     assert refused.value.hint == "move that file out of the way"
+    assert StateNotWritable(tmp_path / "nothing" / ".changeover", "no space left on device").hint == "free some space there"
     assert "writable" in StateNotWritable(tmp_path / "nothing" / ".changeover", "permission denied").hint
 
 

@@ -58,12 +58,12 @@ def test_run_and_step_may_both_be_named(waiting: Call, project: Path) -> None:
         (["approve", "go", "--why", "x", "--who", "lead"], "'lead' is a role", "--who anna"),
         (["approve", "go", "--why", "x", "--who", "ana"], "'ana' (from --who)", "--who anna"),
         (["approve", "nope-1", "go", "--why", "x"], "there is no run 'nope-1'", ""),
-        (["skip", "--why", "x"], "name the step to skip", "status"),
-        (["done"], "name the step to done", "status"),
+        (["skip", "--why", "x"], "no step waits for `skip` now", "status"),
+        (["done"], "no step waits for `done` now", "status"),
         (["leave-off", "alerts", "--why", "x"], "nothing called 'alerts' is switched off", "nothing"),
         (["rollback", "--why", "x"], "has to be confirmed", "--yes"),
         (["abort", "--why", "x"], "has to be confirmed", "--yes"),
-        (["done", "go", "--captured", "id"], "is not NAME=VALUE", "for example"),
+        (["done", "go", "--captured", "id"], "--captured 'id' is not NAME=VALUE", "--captured wave"),
     ],
 )
 def test_a_mistake_is_one_message_and_leaves_no_command(

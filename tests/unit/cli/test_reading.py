@@ -12,11 +12,43 @@ import pytest
 Call = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).parents[3]
 
+SHOP = """
+from changeover.api import Context, Verdict
+
+def is_open(context: Context) -> Verdict:
+    return Verdict.of(True, "it is open")
+
+def no_doubles(context: Context) -> Verdict:
+    return Verdict.of(False, "two look alike", expected=0, found=2)
+"""
+
+WARNS = """
+changeover: 1
+id: warns
+people: people.yaml
+timezone: UTC
+stages:
+  look:
+    owner: lead
+    steps:
+      - {id: open, check: 'checks.shop:is_open', expect: 1m}
+      - {id: doubles, check: {function: 'checks.shop:no_doubles', severity: warn}, expect: 1m}
+    rollback: {none: it only looks}
+"""
+
 
 def test_status_lists_runs_for_people_and_programs(waiting: Call) -> None:
     assert "small-" in waiting("status")[1]
     [row] = json.loads(waiting("status", "--json")[1])["runs"]
     assert (row["state"], row["mode"], row["runner"]) == ("running", "rehearse", "anna")
+
+
+def test_the_list_says_of_which_run_no_engine_is_alive(waiting: Call) -> None:
+    assert waiting("run", "runbooks/small.yaml", "--engine", "local", "--json")[0] == 0
+    lines = waiting("status")[1].splitlines()
+    assert [", no engine" in line for line in lines if "small-" in line] == [False, True]
+    rows = json.loads(waiting("status", "--json")[1])["runs"]
+    assert [(row["state"], row["engine_alive"]) for row in rows] == [("succeeded", False), ("running", False)]
 
 
 def test_status_of_a_run_names_every_step(waiting: Call) -> None:
@@ -80,6 +112,20 @@ def test_the_report_in_markdown_keeps_its_tables_whole(waiting: Call) -> None:
     [row] = [line for line in out.splitlines() if "approve `go`" in line]
     assert "a \\| b c \\<img>" in row
     assert row.count(" | ") == 5 + 0
+
+
+def test_the_report_lists_a_check_that_only_warns_and_does_not_call_it_passed(changeover: Call, project: Path) -> None:
+    (project / "checks").mkdir()
+    (project / "checks" / "shop.py").write_text(SHOP, encoding="utf-8")
+    (project / "runbooks" / "warns.yaml").write_text(WARNS, encoding="utf-8")
+    assert changeover("rehearse", "runbooks/warns.yaml", "--engine", "local", "--lines")[0] == 0
+    code, out, _ = changeover("report", "--format", "md", "--output", "-")
+    assert code == 0
+    assert "| 1 of 2 |" in out
+    assert "| `doubles` | ✗ failed | two look alike | 0 | 2 |" in out
+    deviations = out.partition("## Deviations")[2].partition("\n## ")[0]
+    assert "`doubles` passed: warning: failed: two look alike" in deviations
+    assert "open" not in deviations
 
 
 @pytest.mark.parametrize("target", ["runbooks", "runbooks/small.yaml/report.html"])

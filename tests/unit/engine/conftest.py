@@ -109,6 +109,7 @@ class Look:
     """A check."""
 
     answer: str = key("passed, failed or not verifiable", default="passed")
+    warns: bool = key("whether a no lets the step pass", default=False)
 
     @property
     def on_unknown(self) -> OnUnknown:
@@ -116,10 +117,10 @@ class Look:
 
     def run(self, context: Context) -> Result:
         note(context, f"{context.step} {context.attempt}")
-        return Result("looked", None, Verdict(Answer(self.answer), f"it is {self.answer}", expected=1, found=2))
+        return Result("looked", None, Verdict(Answer(self.answer), f"it is {self.answer}", expected=1, found=2), warns=self.warns)
 
     def dry_run(self, context: Context) -> Result:
-        return Result("looked", None, Verdict(Answer(self.answer), f"it is {self.answer}"))
+        return Result("looked", None, Verdict(Answer(self.answer), f"it is {self.answer}"), warns=self.warns)
 
 
 @dataclass(frozen=True, slots=True)

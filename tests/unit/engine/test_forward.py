@@ -169,6 +169,23 @@ def test_what_cannot_be_verified_has_not_passed(trial: TrialOf) -> None:
     assert run.state().step("a").state is StepState.FAILED
 
 
+@pytest.mark.parametrize("answer", ["failed", "not verifiable"])
+def test_a_no_that_only_warns_lets_the_step_pass_and_stays_in_the_journal(trial: TrialOf, answer: str) -> None:
+    look = f"look: {{answer: {answer}, warns: true}}"
+    run = trial(f"- {{id: a, {look}}}\n- {{id: b, act: x, verify: {{{look}}}}}")
+    assert run.drive().state is RunState.SUCCEEDED
+    passed, _ = run.events(EventKind.STEP_PASSED)
+    verdict = passed.data["verdict"]
+    assert isinstance(verdict, dict)
+    assert verdict["answer"] == answer
+
+
+def test_a_warning_is_not_verifiable_in_a_dry_run(trial: TrialOf) -> None:
+    run = trial("- {id: a, look: {answer: not verifiable, warns: true}}", mode=Mode.DRY_RUN)
+    run.drive()
+    assert run.state().step("a").state is StepState.SKIPPED
+
+
 def test_a_bug_in_a_steps_code_fails_the_step_and_its_traceback_is_in_the_log(trial: TrialOf) -> None:
     run = trial("- {id: a, act: {crash: true}}")
     run.drive(wait=False)

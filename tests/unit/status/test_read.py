@@ -144,6 +144,18 @@ def test_a_failure_waits_for_a_decision_and_says_why(told: Told) -> None:
     assert status.stages[0].failed == 1
 
 
+def test_a_stage_with_a_step_in_doubt_has_not_failed(told: Told) -> None:
+    told.start()
+    told.does("silence", 2)
+    told.begins("close")
+    told.say(EventKind.STEP_UNKNOWN, "close", attempt=1, reason="the line was cut")
+    assert told.status().stages[0].state is StageState.UNKNOWN
+    told.say(EventKind.STEP_ASKED, "close", attempt=1, reason="no probe")
+    assert told.status().stages[0].state is StageState.UNKNOWN
+    told.say(EventKind.STEP_FAILED, "close", attempt=1, reason="anna looked")
+    assert told.status().stages[0].state is StageState.FAILED
+
+
 def test_a_held_run_says_by_whom_and_why(told: Told) -> None:
     told.start()
     told.say(EventKind.RUN_HELD, who="anna", why="storm")

@@ -37,7 +37,7 @@ def test_figures_stand_in_the_summary_and_the_output(bound: Any, checking: FakeC
 @pytest.mark.parametrize("which", ["no", "unknown"])
 def test_a_warning_is_said_and_does_not_fail_the_step(bound: Any, checking: FakeContext, which: Any) -> None:
     result = bound("check", "{function: 'checks.x:answer', severity: warn}", which=which).run(checking)
-    assert result.verdict is None
+    assert (result.verdict, result.warns) == (VERDICTS[which], True)
     assert result.summary.startswith("warning: ")
     assert checking.said == [result.summary]
     assert result.output["answer"] == str(VERDICTS[which].answer)
