@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.model.book import Book, Event, began, crossed
+from tests.model.book import Book, Event, Question, began, crossed
 from tests.model.graph import Graph
 from tests.model.moves import RUN, STEPS, Move
 from tests.model.rules import Rules
@@ -67,7 +67,7 @@ def why_not(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
     """Why *event* may not follow what *book* says; empty when it may."""
     if event.step < 0 or event.kind in _OF_THE_RUN:
         return _of_run(graph, rules, book, event)
-    if book.run in FINAL and rules.end_is_final:
+    if book.run in FINAL:
         return f"the run is {book.run}"
     return _of_step(graph, rules, book, event)
 
@@ -115,7 +115,7 @@ def _why_not_begin(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
         return "a deadline has passed, and the run must be held"
     if event.attempt != step.attempt + 1:
         return f"its next attempt is {step.attempt + 1}"
-    if step.question is not None and not step.question.answered and rules.gate_waits_for_its_quorum:
+    if step.question is not None and not _decided(rules, step.question):
         return "people have not decided"
     if node.phase == FORWARD:
         if rules.needs_are_settled:
@@ -126,6 +126,12 @@ def _why_not_begin(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
     if not rules.undo_in_reverse:
         return ""
     return _waits(graph, book, node.needs) or _not_undone(graph, rules, book, node.behind)
+
+
+def _decided(rules: Rules, question: Question) -> bool:
+    if not rules.gate_waits_for_its_quorum:
+        return bool(question.yes)
+    return question.answered or (question.lapsed and not rules.lapse_holds)
 
 
 def _waits(graph: Graph, book: Book, needs: tuple[int, ...]) -> str:

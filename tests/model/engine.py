@@ -38,6 +38,7 @@ from tests.model.words import (
     STEP_RETRYING,
     STEP_UNKNOWN,
     STOPPING,
+    TAKEN_OVER,
     TASK,
     UNKNOWN,
 )
@@ -70,20 +71,22 @@ def turns(suite: Suite, state: State, out: list[Turn]) -> None:
 def _starts(suite: Suite, state: State, out: list[Turn]) -> None:
     """A new incarnation takes the lease, of a dead one at once, and finds what was running: nobody knows what became of it."""
     book, left = state.book, state.left
+    said: tuple[Event, ...] = ()
     if book.run in FINAL or len(state.engines) == suite.engines:
         return
     if any(engine.epoch == book.epoch for engine in state.engines):
         if not left.takeovers:
             return
         left = left._replace(takeovers=left.takeovers - 1)
+        said = (Event(TAKEN_OVER, who="anna"),)
     taken = state._replace(left=left)
-    _begins_with(suite, taken, (), out)
+    _begins_with(suite, taken, said, out)
     if left.changes:
         changed = taken._replace(left=left._replace(changes=left.changes - 1))
-        _begins_with(suite, changed, (Event(CHANGE_ACCEPTED, who="anna"),), out)
+        _begins_with(suite, changed, (*said, Event(CHANGE_ACCEPTED, who="anna")), out)
 
 
-def _begins_with(suite: Suite, state: State, accepted: tuple[Event, ...], out: list[Turn]) -> None:
+def _begins_with(suite: Suite, state: State, said: tuple[Event, ...], out: list[Turn]) -> None:
     rules, epoch = suite.rules, state.book.epoch + 1
     book = state.book
     if not rules.way_back_is_durable and book.run == ROLLING_BACK:
@@ -91,7 +94,7 @@ def _begins_with(suite: Suite, state: State, accepted: tuple[Event, ...], out: l
     if not rules.running_becomes_unknown:
         again = (step._replace(state=PENDING) if step.state == RUNNING else step for step in book.steps)
         book = book._replace(steps=tuple(again))
-    events = [*accepted, Event(ENGINE_STARTED, epoch=epoch)]
+    events = [*said, Event(ENGINE_STARTED, epoch=epoch)]
     if book.run == PLANNED:
         events.append(Event(RUN_STARTED))
     events += [

@@ -50,7 +50,6 @@ class Rules:
     mandatory_is_not_skipped: bool = True
     # the end
     abort_waits_for_proof: bool = True  # aborted only when nothing runs and nothing is in doubt
-    end_is_final: bool = True
     success_means_all: bool = True  # succeeded only when every step is settled
 
 
