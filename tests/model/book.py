@@ -23,6 +23,7 @@ from tests.model.words import (
     PENDING,
     QUESTION,
     RELEASED,
+    ROLLBACK_REQUESTED,
     ROLLBACK_STARTED,
     RUNNING,
     STARTED,
@@ -51,7 +52,7 @@ class Event(NamedTuple):
     form: str = APPROVAL  # of a question
     quorum: int = 1  # of a question
     answer: str = ""  # yes or no, of a decision
-    what: str = ""  # of a suspension; of a word that needs a second person
+    what: str = ""  # a suspension; a stage that stays in a rollback; a word that needs a second person
     epoch: int = 0  # of the incarnation that wrote it; 0 in the explorer, where the lease is looked at before
 
 
@@ -89,6 +90,7 @@ class Book(NamedTuple):
     held: str = ""  # by whom; "engine" when nobody in particular
     words: tuple[tuple[str, int, int, str], ...] = ()  # what needs a second person: what, step, attempt, who
     off: tuple[str, ...] = ()  # suspensions that are open
+    to: str = ""  # the stage to which the run is rolled back; it stays, with all that it rests on
     glass: bool = False  # two people turned the run back past its point of no return
     owes: bool = False  # a deadline has passed, and the hold that must follow is not there yet
 
@@ -112,7 +114,7 @@ def empty(graph: Graph, run: str = RUN_IS_PLANNED) -> Book:
 
 def after(graph: Graph, rules: Rules, book: Book, event: Event) -> Book:
     """The book with *event* in it."""
-    if event.step >= 0 and event.kind != WARNED and event.kind not in _OF_THE_RUN:
+    if event.step >= 0 and event.kind not in OF_THE_RUN:
         if event.kind in NOTES:
             return book
         step = _after(graph, rules, book, event)
@@ -121,7 +123,9 @@ def after(graph: Graph, rules: Rules, book: Book, event: Event) -> Book:
     return _after_of_run(rules, book, event)
 
 
-_OF_THE_RUN = frozenset({SUSPENSION_OPENED, SUSPENSION_CLOSED, SUSPENSION_LEFT, COMMAND_ANSWERED})
+_SUSPENSIONS = frozenset({SUSPENSION_OPENED, SUSPENSION_CLOSED, SUSPENSION_LEFT})
+#: Events about the run, even where they name a step.
+OF_THE_RUN = frozenset({*_SUSPENSIONS, COMMAND_ANSWERED, WARNED})
 
 
 def _after(graph: Graph, rules: Rules, book: Book, event: Event) -> Step:
@@ -177,16 +181,17 @@ def _after_of_run(rules: Rules, book: Book, event: Event) -> Book:
         return book._replace(held="")
     if kind == WARNED:
         return book._replace(words=(*book.words, (event.what, event.step, event.attempt, event.who))) if event.what else book
-    if kind == SUSPENSION_OPENED:
-        return book._replace(off=(*(what for what in book.off if what != event.what), event.what))
-    if kind in {SUSPENSION_CLOSED, SUSPENSION_LEFT}:
-        return book._replace(off=tuple(what for what in book.off if what != event.what))
+    if kind in _SUSPENSIONS:
+        others = tuple(what for what in book.off if what != event.what)
+        return book._replace(off=(*others, event.what) if kind == SUSPENSION_OPENED else others)
     if kind == CHANGE_ACCEPTED:
         return _asked_again(rules, book)
     if kind == ROLLBACK_STARTED or run in FINAL:
         steps = tuple(step if step.question is None else step._replace(question=None) for step in book.steps)
         return book._replace(run=run, steps=steps, held="" if run in FINAL else book.held)
-    return book if run == book.run else book._replace(run=run, glass=book.glass or bool(event.second))
+    if kind == ROLLBACK_REQUESTED:
+        return book._replace(run=run, to=event.what, glass=book.glass or bool(event.second))
+    return book if run == book.run else book._replace(run=run)
 
 
 def _asked_again(rules: Rules, book: Book) -> Book:

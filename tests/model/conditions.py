@@ -146,17 +146,26 @@ def _done(graph: Graph, book: Book, number: int) -> bool:
     node, state = graph.nodes[number], book.steps[number].state
     if state == PASSED:
         return True
-    if state in SETTLED or (node.phase == ROLLBACK and not any(began(book.steps[step]) for step in node.undoes)):
+    left_out = node.phase == ROLLBACK and (
+        _stays(graph, book, number) or not any(began(book.steps[step]) for step in node.undoes)
+    )
+    if state in SETTLED or left_out:
         return all(_done(graph, book, need) for need in node.needs)
     return False
 
 
 def _counts(graph: Graph, rules: Rules, book: Book, number: int) -> bool:
-    """Whether this undo has anything to undo."""
+    """Whether this undo has anything to undo, and its stage does not stay."""
+    if _stays(graph, book, number):
+        return False
     undoes = graph.nodes[number].undoes
     if rules.undo_what_started:
         return any(began(book.steps[step]) for step in undoes)
     return any(book.steps[step].state == PASSED for step in undoes)
+
+
+def _stays(graph: Graph, book: Book, number: int) -> bool:
+    return bool(book.to) and number in graph.stay[book.to]
 
 
 def _not_undone(graph: Graph, rules: Rules, book: Book, behind: tuple[int, ...]) -> str:
@@ -247,11 +256,19 @@ def _release(_graph: Graph, _rules: Rules, book: Book, event: Event) -> str:
 
 
 def _turn_back(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
+    if event.what and event.what not in graph.stay:
+        return f"there is no stage {event.what}"
+    if book.run != RUNNING and not _stays_of(graph, event.what) < _stays_of(graph, book.to):
+        return f"it is rolled back {f'to {book.to}' if book.to else 'as a whole'} already; what is undone cannot stay"
     if not crossed(graph, book, rules):
         return ""
     if not rules.glass_by_two:
         return "" if event.who else "the point of no return is behind it"
     return _second(book, event) and f"the point of no return is behind it: {_second(book, event)}"
+
+
+def _stays_of(graph: Graph, stage: str) -> frozenset[int]:
+    return graph.stay[stage] if stage else frozenset()
 
 
 def _undo(graph: Graph, rules: Rules, book: Book, _event: Event) -> str:
@@ -275,6 +292,8 @@ def _succeed(graph: Graph, rules: Rules, book: Book, _event: Event) -> str:
 
 
 def _be_back(graph: Graph, rules: Rules, book: Book, _event: Event) -> str:
+    if book.to and rules.back_means_all:
+        return f"{book.to} and what it rests on are left"
     left = tuple(number for number in graph.rollback if _counts(graph, rules, book, number))
     return _still(book) or _waits(graph, book, left)
 

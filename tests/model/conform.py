@@ -26,6 +26,7 @@ from tests.model.words import (
     ENGINE_STARTED,
     ENGINE_STOPPED,
     HELD,
+    ROLLBACK_REQUESTED,
     RUN_PLANNED,
     STARTED,
     TAKEN_OVER,
@@ -34,6 +35,8 @@ from tests.model.words import (
 
 #: With what an incarnation of the engine may begin: what a person accepted before, or an answer that came too late.
 _FIRST = frozenset({RUN_PLANNED, ENGINE_STARTED, CHANGE_ACCEPTED, TAKEN_OVER, COMMAND_ANSWERED})
+#: Where an event says what it is about.
+_WHAT = {WARNED: "needs_second", ROLLBACK_REQUESTED: "to"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +128,7 @@ def as_move(graph: Graph, event: journal.Event) -> model.Event:
         form=_text(data, "form") or APPROVAL,
         quorum=_number(data, "quorum"),
         answer="no" if data.get("answer") in {"refuse", "failed"} else "yes",
-        what=_text(data, "needs_second") if event.kind == WARNED else _text(data, "what"),
+        what=_text(data, _WHAT.get(event.kind.value, "what")),
         epoch=event.epoch,
     )
 

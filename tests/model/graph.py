@@ -17,6 +17,7 @@ class Node(NamedTuple):
 
     key: str
     phase: str
+    stage: str = ""
     needs: tuple[int, ...] = ()
     undoes: tuple[int, ...] = ()  # the steps of which any must have begun for this undo to be worth running
     behind: tuple[int, ...] = ()  # of an undo: those of the steps that came after what it undoes
@@ -37,10 +38,11 @@ class Graph(NamedTuple):
     forward: tuple[int, ...]
     rollback: tuple[int, ...]
     points: tuple[int, ...]  # of no return
+    stay: Mapping[str, frozenset[int]]  # the undos that are left out when a run is rolled back to a stage
 
 
-def made_of(nodes: Iterable[Node]) -> Graph:
-    """The graph of *nodes*; finds out which undos stand behind each undo."""
+def made_of(nodes: Iterable[Node], needs: Mapping[str, Iterable[str]] | None = None) -> Graph:
+    """The graph of *nodes*; finds out which undos stand behind each undo. *needs*: what stages say that they need."""
     found = tuple(nodes)
     behind = _behind(found)
     found = tuple(node._replace(behind=behind.get(number, ())) for number, node in enumerate(found))
@@ -50,6 +52,7 @@ def made_of(nodes: Iterable[Node]) -> Graph:
         tuple(number for number, node in enumerate(found) if node.phase == FORWARD),
         tuple(number for number, node in enumerate(found) if node.phase == ROLLBACK),
         tuple(number for number, node in enumerate(found) if node.no_return),
+        _staying(found, needs or {}),
     )
 
 
@@ -57,13 +60,14 @@ def of_plan(plan: Plan) -> Graph:
     """The graph of a real plan."""
     planned = [*plan.forward.values(), *plan.rollback.values()]
     numbers = {step.key: number for number, step in enumerate(planned)}
-    return made_of(_of_planned(step, numbers, plan) for step in planned)
+    return made_of((_of_planned(step, numbers, plan) for step in planned), plan.stage_needs)
 
 
 def _of_planned(step: PlannedStep, numbers: Mapping[str, int], plan: Plan) -> Node:
     return Node(
         key=step.key,
         phase=step.phase.value,
+        stage=step.stage,
         needs=tuple(numbers[need] for need in dict.fromkeys(step.needs) if need in numbers),
         undoes=tuple(numbers[key] for key in step.undoes),
         no_return=step.key in plan.points_of_no_return,
@@ -87,6 +91,23 @@ def _behind(nodes: tuple[Node, ...]) -> dict[int, tuple[int, ...]]:
         )
         for number, node in enumerate(nodes)
         if node.phase == ROLLBACK
+    }
+
+
+def _staying(nodes: tuple[Node, ...], needs: Mapping[str, Iterable[str]]) -> dict[str, frozenset[int]]:
+    """With a stage stays all that it, or a step of it, rests on."""
+    rests = {node.stage: set(needs.get(node.stage, ())) for node in nodes}
+    for node in nodes:
+        if node.phase == FORWARD:
+            rests[node.stage].update(nodes[need].stage for need in node.needs)
+    for _ in rests:
+        for on in rests.values():
+            on.update(*(rests.get(stage, ()) for stage in tuple(on)))
+    return {
+        stage: frozenset(
+            number for number, node in enumerate(nodes) if node.phase == ROLLBACK and node.stage in {stage, *rests[stage]}
+        )
+        for stage in rests
     }
 
 

@@ -244,5 +244,12 @@ MUTATIONS: Final = (
     Mutation(
         "without proof at the target something begins after the abort", "abort_waits_for_proof", _chain, Left(aborts=1), "I6"
     ),
+    Mutation(
+        "without the stages that stay a run that is back at a stage says that it is rolled back",
+        "back_means_all",
+        _chain,
+        Left(stages=1),
+        "I5",
+    ),
     Mutation("without the last step a run succeeds", "success_means_all", _chain, Left(), "I2"),
 )

@@ -88,6 +88,12 @@ def _of_the_run(desk: Desk) -> None:
     if left.rollbacks:
         asked = Event(ROLLBACK_REQUESTED, who=_ANNA)
         _poorer(desk, "rollbacks").write("anna asks for a rollback", asked, *released)
+    if left.stages:
+        first = Event(ROLLBACK_REQUESTED, who=_ANNA, what=desk.suite.graph.nodes[0].stage)
+        _poorer(desk, "stages").write("anna asks for a rollback to the first stage", first, *released)
+    if desk.state.book.to:
+        further = Event(ROLLBACK_REQUESTED, who=_BELA, second=_ANNA if desk.state.book.glass else "")
+        desk.write("bela asks for a rollback of all", further, *released)
     if left.glasses and run == RUNNING and crossed(desk.suite.graph, desk.state.book, ALL):
         asked = Event(ROLLBACK_REQUESTED, who=_BELA)
         _both(desk, _poorer(desk, "glasses"), "break the glass and roll back", asked, *released)

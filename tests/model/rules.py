@@ -51,6 +51,7 @@ class Rules:
     # the end
     abort_waits_for_proof: bool = True  # aborted only when nothing runs and nothing is in doubt
     success_means_all: bool = True  # succeeded only when every step is settled
+    back_means_all: bool = True  # rolled back only when nothing stays; a run that is back at a stage is not over
 
 
 #: The rules of the real program.

@@ -61,6 +61,7 @@ class Left(NamedTuple):
     late: int = 0  # an answer arrives late
     mistakes: int = 0  # a step cannot even be sent
     rollbacks: int = 0
+    stages: int = 0  # a rollback is asked for, but only to the first stage
     aborts: int = 0
     holds: int = 0
     refusals: int = 0
@@ -129,6 +130,7 @@ def runbook(*nodes: Node) -> Graph:
         Node(
             key=f"{steps[number].key}.undo",
             phase=ROLLBACK,
+            stage=steps[number].stage,
             needs=tuple(dict.fromkeys(after(number))),
             undoes=(number,),
             effect=number,
@@ -141,5 +143,5 @@ def runbook(*nodes: Node) -> Graph:
 
 
 def step(key: str, *needs: int, **more: bool | str | int) -> Node:
-    """A step forward that needs those of these numbers."""
-    return Node(key, FORWARD, needs)._replace(**more)  # type: ignore[arg-type]
+    """A step forward, in a stage of its own, that needs those of these numbers."""
+    return Node(key, FORWARD, key, needs)._replace(**more)  # type: ignore[arg-type]

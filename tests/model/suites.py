@@ -86,6 +86,7 @@ SUITES: Final = (
         _task_first(),
         Left(crashes=1, faults=1, lapses=1, skips=1, rollbacks=1),
     ),
+    Suite("a longer chain; a crash, a fault, a rollback to its first stage", _chain(3), Left(crashes=1, faults=1, stages=1)),
     Suite("a chain; two faults, a rollback, a waiver", _chain(), Left(faults=2, rollbacks=1, waivers=1)),
     Suite(
         "a repeatable step alone; a crash, two faults, a rollback, a waiver",
