@@ -47,7 +47,7 @@ from changeover.contracts import (
 )
 from changeover.counting import counted
 from changeover.errors import ChangeoverError, Mistake, Setback, Stopped, TimedOut, Unclear
-from changeover.transfer.reconcile import (
+from changeover.transfer.questions import (
     Checksum,
     Orphans,
     Selection,

@@ -7,12 +7,9 @@ matter (collations order differently) while a row that is there twice counts twi
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -21,14 +18,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from changeover.contracts import Database
 from changeover.counting import counted
 from changeover.transfer.adapters import dialect_of
+from changeover.transfer.canonical import Canonical, by_type, canonical, common
 from changeover.transfer.databases import StatementFailed, reason
-from changeover.transfer.digests import Portion, digest_of_both
-from changeover.transfer.fitting import plain
+from changeover.transfer.digests import Portion, Term, digest_of_both
 from changeover.transfer.reading import authored
 from changeover.transfer.sessions import session
-from changeover.transfer.shapes import NUMERIC, TEMPORAL, Column, Shape, Sort, TableName, shape
-
-Canonical = Callable[[Any], bytes]
+from changeover.transfer.shapes import Column, Shape, Sort, TableName, shape
 
 _MODULUS: Final = 2**128
 _BATCH_ROWS: Final = 5_000
@@ -83,12 +78,12 @@ def checksums_of_pair(
     sorts = []
     for name, other in zip(names, others, strict=True):
         one, two = left.column(name), right.column(other)
-        sorts.append(_common(one.sort if one else Sort.OTHER, two.sort if two else Sort.OTHER))
-    mine = Portion(source, left, tuple(_named(source, left, name) for name in names), first.where)
-    theirs = Portion(target, right, tuple(_named(target, right, name) for name in others), second.where)
-    same = digest_of_both(mine, theirs, sorts)
+        sorts.append(common(one.sort if one else Sort.OTHER, two.sort if two else Sort.OTHER))
+    mine = Portion(source, left.name, tuple(Term.of(source, _named(source, left, name)) for name in names), first.where)
+    theirs = Portion(target, right.name, tuple(Term.of(target, _named(target, right, name)) for name in others), second.where)
+    same = digest_of_both(mine, theirs)
     if same is not None:
-        found = Checksum(same.rows, same.figure)
+        found = Checksum(same.rows, f"{same.figure:x}")
         return found, found, tuple(names)
     return (
         _summed(source, Selection(first.table, tuple(names), first.where), dict(zip(names, sorts, strict=True))),
@@ -102,7 +97,7 @@ def checksum_of_rows(rows: Iterator[Sequence[Any]] | Sequence[Sequence[Any]]) ->
     number, total = 0, 0
     for row in rows:
         number += 1
-        total += _hashed([None if value is None else _by_type(value) for value in row])
+        total += _hashed([None if value is None else by_type(value) for value in row])
     return Checksum(number, f"{total % _MODULUS:032x}")
 
 
@@ -130,7 +125,7 @@ def _summed(database: Database, selection: Selection, sorts: Mapping[str, Sort])
             if selection.where:
                 select = select.where(authored(selection.where))
             streamed = connection.execution_options(stream_results=True, max_row_buffer=_BATCH_ROWS).execute(select)
-            return _added(streamed.partitions(_BATCH_ROWS), [_canonical(sorts.get(c.name, c.sort)) for c in columns])
+            return _added(streamed.partitions(_BATCH_ROWS), [canonical(sorts.get(c.name, c.sort)) for c in columns])
     except SQLAlchemyError as error:
         raise StatementFailed(database.name, f"reading {selection.table}", reason(error)) from error
 
@@ -158,86 +153,3 @@ def _added(batches: Iterator[Sequence[Sequence[Any]]], canonical: Sequence[Canon
 def _hashed(fields: Sequence[bytes | None]) -> int:
     content = b"".join([_NULL if field is None else len(field).to_bytes(4, "big") + field for field in fields])
     return int.from_bytes(hashlib.blake2b(content, digest_size=16).digest(), "big")
-
-
-def _common(one: Sort, two: Sort) -> Sort:
-    """The sort in which two columns are compared."""
-    if one is two:
-        return one
-    for wide in (Sort.JSON, Sort.BIT):
-        if wide in {one, two}:
-            return wide
-    if one in NUMERIC or two in NUMERIC:
-        return Sort.DECIMAL
-    if one in TEMPORAL or two in TEMPORAL:
-        return Sort.DATETIME
-    return one if two in {Sort.TEXT, Sort.OTHER} else two
-
-
-def _canonical(sort: Sort) -> Canonical:
-    if sort in {Sort.INTEGER, Sort.BOOLEAN}:
-        return _whole
-    if sort in NUMERIC - {Sort.BIT}:
-        return _number
-    if sort in TEMPORAL:
-        return _moment
-    return {Sort.JSON: _json, Sort.BIT: _bits, Sort.TIME: _clock, Sort.TEXT: _text}.get(sort, _by_type)
-
-
-def _text(value: Any) -> bytes:
-    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else _by_type(value)
-
-
-def _whole(value: Any) -> bytes:
-    return b"%d" % value if isinstance(value, int) else _number(value)
-
-
-def _number(value: Any) -> bytes:
-    """Without sign of scale: 12, 12.0 and 12.00 are one number."""
-    if isinstance(value, int):
-        return b"%d" % value
-    try:
-        number = value if isinstance(value, Decimal) else Decimal(repr(value) if isinstance(value, float) else str(value))
-    except InvalidOperation:
-        return _text(str(value))
-    text = format(number, "f") if number.is_finite() else str(number)
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return (b"0" if text in {"-0", ""} else text.encode()) if number.is_finite() else text.lower().encode()
-
-
-_ZONE: Final = re.compile(r"(?:Z|\+00(?::?00)?)$")
-
-
-def _moment(value: Any) -> bytes:
-    """ISO text without what means nothing: a zone of UTC, zeros of a fraction, midnight."""
-    text = _ZONE.sub("", str(plain(value))).replace("T", " ")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return text.removesuffix(" 00:00:00").encode()
-
-
-def _clock(value: Any) -> bytes:
-    text = str(plain(value))
-    return (text.rstrip("0").rstrip(".") if "." in text else text).encode()
-
-
-def _json(value: Any) -> bytes:
-    try:
-        found = json.loads(value) if isinstance(value, str | bytes) else value
-    except ValueError:
-        return _text(value)
-    return json.dumps(found, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
-
-
-def _bits(value: Any) -> bytes:
-    return b"%d" % (int(value, 2) if isinstance(value, str) else int(value))
-
-
-def _by_type(value: Any) -> bytes:
-    value = plain(value)
-    if isinstance(value, bytes):
-        return value
-    if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
-    return _number(value)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from changeover.transfer.shapes import TEMPORAL, Column, Shape, Sort, TableName
+from changeover.transfer.forms import Field, Form
+from changeover.transfer.shapes import Column, Shape, TableName
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,19 +31,6 @@ class Counter:
     used: bool = True  # PostgreSQL's is_called
 
 
-class Family(Enum):
-    """Sorts whose values can be compared as texts that any server writes alike."""
-
-    TEXT = frozenset({Sort.TEXT})
-    NUMBER = frozenset({Sort.INTEGER, Sort.DECIMAL, Sort.BOOLEAN})  # exact ones: each server prints floats its own way
-    MOMENT = TEMPORAL
-
-
-def family(*sorts: Sort) -> Family | None:
-    """The family that all *sorts* belong to; None when there is none."""
-    return next((one for one in Family if one.value.issuperset(sorts)), None)
-
-
 class Dialect(Protocol):
     """One database system."""
 
@@ -55,6 +42,11 @@ class Dialect(Protocol):
     @property
     def skips_locked(self) -> bool:
         """Whether workers can claim chunks side by side; otherwise one writes at a time."""
+        ...
+
+    @property
+    def keeps_digits(self) -> bool:
+        """Whether a column holds as many digits as it was declared with, no more and no fewer."""
         ...
 
     def prepare(self, connection: sa.Connection) -> None:
@@ -69,15 +61,18 @@ class Dialect(Protocol):
         """The SQL expression that reads *column* (already *quoted*) without loss: calendar values as ISO text in UTC."""
         ...
 
-    def canonical(self, column: Column, read: str, sort: Sort) -> str:
-        """SQL for the text in which a value of *column*, which the expression *read* reads, is compared as a *sort*.
+    def canonical(self, column: Column, quoted: str, form: Form) -> str:
+        """SQL for the text in which a value of *column* (already *quoted*, or an expression) is compared.
 
-        What is equal as that sort in another database system has the same text there. Empty when that cannot be said in SQL.
+        What is equal in another database system has the same text there. Empty when that cannot be said in SQL.
         """
         ...
 
-    def digest(self, fields: Sequence[str]) -> str:
-        """SQL for 32 hexadecimal digits that stand for a row of *fields*, which are texts or NULL. Empty when it has no such."""
+    def digest(self, fields: Sequence[Field]) -> str:
+        """SQL for 32 hexadecimal digits that stand for a row: MD5 of its fields, joined by semicolons.
+
+        A NULL is ``-``. A text is two of them: its length in bytes, and itself. Empty when the system has no such function.
+        """
         ...
 
     def number(self, digits: str) -> str:
@@ -115,6 +110,19 @@ class Dialect(Protocol):
     def analyse(self, connection: sa.Connection, table: TableName) -> None:
         """Renew the optimizer's statistics where queries would suffer without."""
         ...
+
+
+def hashed_fields(fields: Sequence[Field], length: str, otherwise: str) -> list[str]:
+    """SQL for what CONCAT_WS joins of each field, with one system's words for the *length* of a text and for what stands for NULL.
+
+    Of a text that is NULL the second part is left out, as CONCAT_WS does by itself.
+    """
+    parts = []
+    for field in fields:
+        measured = length.format(field.text) if field.form is Form.TEXT else field.text
+        first = otherwise.format(measured) if field.nullable else measured
+        parts.append(f"{first}, {field.text}" if field.form is Form.TEXT else first)
+    return parts
 
 
 def delete_all(connection: sa.Connection, table: TableName) -> int:

@@ -1,4 +1,4 @@
-"""The content of two tables as two figures that their servers work out side by side, so that no row has to travel.
+"""The content of rows as figures that their server works out, so that no row has to travel.
 
 Equal figures mean equal content. Unequal ones only mean that the rows have to be looked at: two servers may write the same
 value in two ways that nobody here has thought of.
@@ -9,19 +9,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from changeover.contracts import Database
 from changeover.transfer.adapters import dialect_of
-from changeover.transfer.reading import authored
+from changeover.transfer.canonical import DIGITS
+from changeover.transfer.dialects import Dialect
+from changeover.transfer.forms import Field, Form, form_of
+from changeover.transfer.reading import authored, literal
 from changeover.transfer.sessions import session
-from changeover.transfer.shapes import Column, Shape, Sort
+from changeover.transfer.shapes import Column, TableName
 
-#: Digits of a row's digest that are added up: 60 bits, of which no two rows that differ by accident have the same.
-_DIGITS: Final = 15
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Something that is read of a row: a column, or an expression over columns."""
+
+    name: str
+    column: Column  # of an expression: what its values are taken for
+    sql: str  # quoted
+
+    @classmethod
+    def of(cls, database: Database, column: Column) -> Term:
+        """A column of a table of *database*."""
+        return cls(column.name, column, database.engine.dialect.identifier_preparer.quote(column.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +43,20 @@ class Portion:
     """Some columns of some rows of a table."""
 
     database: Database
-    table: Shape
-    columns: tuple[Column, ...]
-    where: str
+    table: TableName
+    terms: tuple[Term, ...]
+    where: str = ""
+    key: tuple[Term, ...] = ()  # what tells its rows apart
+
+    @property
+    def dialect(self) -> Dialect:
+        """Its adapter."""
+        return dialect_of(self.database)
+
+    def rows(self, *wanted: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """Its rows, with *wanted*."""
+        select = sa.select(*wanted).select_from(self.table.clause)
+        return select.where(authored(self.where)) if self.where else select
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,44 +64,47 @@ class Digest:
     """How many rows, and their digests added up: their order does not matter, and a row that is there twice counts twice."""
 
     rows: int
-    figure: str
+    figure: int
 
 
-def digest_of_both(one: Portion, two: Portion, sorts: Sequence[Sort]) -> Digest | None:
-    """The digest that both have, each column compared as one of *sorts*; None when they differ, or a server cannot tell."""
-    left, right = _statement(one, sorts), _statement(two, sorts)
-    if left is None or right is None:
-        return None
-    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="digest") as side_by_side:
-        mine, theirs = side_by_side.map(_asked, (one, two), (left, right))
-    return mine if mine == theirs else None
+def forms_of(one: Portion, two: Portion, *, of_key: bool = False) -> tuple[Form | None, ...]:
+    """The form in which each pair of terms is compared."""
+    alike = all(portion.dialect.keeps_digits for portion in (one, two))
+    terms = zip(one.key, two.key, strict=True) if of_key else zip(one.terms, two.terms, strict=True)
+    return tuple(form_of(mine.column, theirs.column, alike=alike) for mine, theirs in terms)
 
 
-def _statement(portion: Portion, sorts: Sequence[Sort]) -> sa.Select[Any] | None:
-    dialect = dialect_of(portion.database)
-    quote = portion.database.engine.dialect.identifier_preparer.quote
-    texts = [
-        dialect.canonical(column, dialect.transport(column, quote(column.name)), sort)
-        for column, sort in zip(portion.columns, sorts, strict=True)
+def number_of(dialect: Dialect, terms: Sequence[Term], forms: Sequence[Form | None]) -> str:
+    """SQL for the number that stands for a row's *terms*; empty when the server cannot work it out."""
+    if not terms or None in forms:
+        return ""
+    fields = [
+        Field(dialect.canonical(term.column, term.sql, form), form, term.column.nullable)
+        for term, form in zip(terms, forms, strict=True)
+        if form is not None
     ]
-    names = [f"f{place}" for place in range(len(texts))]
-    hashed = dialect.digest(names)
-    if not texts or not all(texts) or not hashed:
-        return None
-    named: list[sa.ColumnElement[Any]] = [sa.literal_column(text).label(name) for text, name in zip(texts, names, strict=True)]
-    fields = sa.select(*named)
-    fields = fields.select_from(portion.table.name.clause)
-    if portion.where:
-        fields = fields.where(authored(portion.where))
-    number: sa.ColumnElement[Any] = sa.literal_column(dialect.number(f"substr({hashed}, 1, {_DIGITS})"))
-    figures: list[sa.ColumnElement[Any]] = [sa.func.count(), sa.func.sum(number)]
-    return sa.select(*figures).select_from(fields.subquery("fields"))
+    hashed = dialect.digest(fields) if all(field.text for field in fields) else ""
+    return dialect.number(f"substr({hashed}, 1, {DIGITS})") if hashed else ""
+
+
+def digest_of_both(one: Portion, two: Portion) -> Digest | None:
+    """The digest that both have; None when they differ, or a server cannot tell."""
+    forms = forms_of(one, two)
+    statements = []
+    for portion in (one, two):
+        number = number_of(portion.dialect, portion.terms, forms)
+        if not number:
+            return None
+        statements.append(portion.rows(sa.func.count(), sa.func.sum(literal(number))))
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="digest") as side_by_side:
+        mine, theirs = side_by_side.map(_asked, (one, two), statements)
+    return mine if mine == theirs else None
 
 
 def _asked(portion: Portion, statement: sa.Select[Any]) -> Digest | None:
     try:
-        with session(portion.database, dialect_of(portion.database)) as connection:
+        with session(portion.database, portion.dialect) as connection:
             rows, total = connection.execute(statement).one()
     except SQLAlchemyError:
         return None  # an older server, or one that forbids MD5; whatever else is wrong is said when the rows are read
-    return Digest(rows, f"{int(total or 0):x}")
+    return Digest(rows, int(total or 0))

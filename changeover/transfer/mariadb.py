@@ -10,7 +10,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from changeover.transfer.dialects import Complaint, Counter, Family, delete_all, family, insert_rows
+from changeover.transfer.dialects import Complaint, Counter, delete_all, hashed_fields, insert_rows
+from changeover.transfer.forms import Field, Form
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
 #: Strict: nothing is cut or rounded in silence. Key 0 stays 0, and a zero date of another MariaDB arrives as it is.
@@ -30,6 +31,7 @@ class Mariadb:
 
     name: str = "mysql"
     skips_locked: bool = True
+    keeps_digits: bool = True
 
     def prepare(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"SET SESSION sql_mode = '{_MODE}'")
@@ -50,24 +52,26 @@ class Mariadb:
             return f"({quoted} + 0e0)"  # a FLOAT alone is printed with six digits
         return quoted
 
-    def canonical(self, column: Column, read: str, sort: Sort) -> str:
-        text = f"(CONVERT(CAST({read} AS char) USING utf8mb4) COLLATE utf8mb4_bin)"
-        match family(sort, column.sort):
-            case Family.TEXT:
-                return f"(CONVERT({read} USING utf8mb4) COLLATE utf8mb4_bin)"
-            case Family.NUMBER:
+    def canonical(self, column: Column, quoted: str, form: Form) -> str:
+        text = f"CAST({quoted} AS char)"
+        match form:
+            case Form.TEXT:
+                return f"CONVERT({text if column.sort is Sort.UUID else quoted} USING utf8mb4)"
+            case Form.BYTES:
+                return f"LOWER(HEX({quoted}))"
+            case Form.WHOLE | Form.FIXED | Form.DAY:
+                return quoted
+            case Form.NUMBER:
                 return _shortened(text, column.scale if column.sort is Sort.DECIMAL else 0)
-            case Family.MOMENT if column.sort is Sort.DATE:
-                return text
-            case Family.MOMENT:
-                return f"TRIM(TRAILING ' 00:00:00' FROM {_shortened(text, column.fraction)})"
-            case _:
-                return ""
+            case Form.MOMENT:
+                return _shortened(text, column.fraction)
+            case Form.DAY_OR_MOMENT:
+                return text if column.sort is Sort.DATE else f"TRIM(TRAILING ' 00:00:00' FROM {_shortened(text, column.fraction)})"
 
-    def digest(self, fields: Sequence[str]) -> str:
-        row = ", ".join(f"IFNULL(CONCAT(OCTET_LENGTH({field}), ';', {field}), '-')" for field in fields)
+    def digest(self, fields: Sequence[Field]) -> str:
+        row = ", ".join(hashed_fields(fields, "OCTET_LENGTH({})", "IFNULL({}, '-')"))
         # a row larger than max_allowed_packet is NULL: then the figures have to differ, so that the rows are looked at
-        return f"IFNULL(MD5(CONCAT({row})), MD5(UUID()))"
+        return f"IFNULL(MD5(CONCAT_WS(';', {row})), MD5(UUID()))"
 
     def number(self, digits: str) -> str:
         return f"CAST(CONV({digits}, 16, 10) AS unsigned)"

@@ -11,7 +11,8 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, NotSupportedError, ProgrammingError
 
-from changeover.transfer.dialects import Complaint, Counter, Family, delete_all, family
+from changeover.transfer.dialects import Complaint, Counter, delete_all, hashed_fields
+from changeover.transfer.forms import Field, Form
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
 #: SQLSTATE classes that speak of a row: data exception, integrity, raised by a trigger, limits such as an index row's size.
@@ -28,6 +29,7 @@ class Postgresql:
 
     name: str = "postgresql"
     skips_locked: bool = True
+    keeps_digits: bool = True
 
     def prepare(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET TIME ZONE 'UTC'")
@@ -44,22 +46,28 @@ class Postgresql:
             return quoted
         return f"CAST({quoted} AS text)"
 
-    def canonical(self, column: Column, read: str, sort: Sort) -> str:
-        text = f"CAST({read} AS text)"
-        match family(sort, column.sort):
-            case Family.TEXT:
-                return text
-            case Family.NUMBER:
-                if column.sort is Sort.BOOLEAN:
-                    return f"CAST(CAST({read} AS integer) AS text)"
-                return text if column.sort is Sort.INTEGER else f"CAST(trim_scale(CAST({read} AS numeric)) AS text)"
-            case Family.MOMENT:
-                return f"regexp_replace(regexp_replace({text}, '[+]00$', ''), ' 00:00:00$', '')"
+    def canonical(self, column: Column, quoted: str, form: Form) -> str:
+        text = f"CAST({quoted} AS text)"
+        match form:
+            case Form.TEXT:
+                return quoted if column.sort is Sort.TEXT and not column.fixed else text
+            case Form.BYTES:
+                return f"encode({quoted}, 'hex')"
+            case Form.WHOLE if column.sort is Sort.BOOLEAN:
+                return f"CAST(CAST({quoted} AS integer) AS text)"
+            case Form.NUMBER if column.sort is Sort.BOOLEAN:
+                return f"CAST(CAST({quoted} AS integer) AS text)"
+            case Form.NUMBER if column.sort is Sort.DECIMAL:
+                return f"CAST(trim_scale({quoted}) AS text)"
+            case Form.MOMENT | Form.DAY_OR_MOMENT:
+                moment = f"CAST({quoted} AT TIME ZONE 'UTC' AS text)" if column.zoned else text
+                return moment if form is Form.MOMENT or column.sort is Sort.DATE else f"regexp_replace({moment}, ' 00:00:00$', '')"
             case _:
-                return ""
+                return text
 
-    def digest(self, fields: Sequence[str]) -> str:
-        return "md5(" + " || ".join(f"coalesce(octet_length({field}) || ';' || {field}, '-')" for field in fields) + ")"
+    def digest(self, fields: Sequence[Field]) -> str:
+        parts = hashed_fields(fields, "CAST(octet_length({}) AS text)", "coalesce({}, '-')")
+        return f"md5({_joined(parts)})"
 
     def number(self, digits: str) -> str:
         return f"CAST(CAST('x' || lpad({digits}, 16, '0') AS bit(64)) AS bigint)"
@@ -134,3 +142,9 @@ class Postgresql:
 
     def analyse(self, connection: sa.Connection, table: TableName) -> None:
         connection.exec_driver_sql(f"ANALYZE {table.quoted(connection.dialect)}")
+
+
+def _joined(parts: Sequence[str]) -> str:
+    """SQL for the parts with semicolons between them; a function takes no more than 100 arguments."""
+    groups = [f"concat_ws(';', {', '.join(parts[start : start + 45])})" for start in range(0, len(parts), 45)]
+    return groups[0] if len(groups) == 1 else f"concat_ws(';', {', '.join(groups)})"

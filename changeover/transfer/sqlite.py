@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
 from changeover.transfer.dialects import Complaint, Counter, delete_all, insert_rows
+from changeover.transfer.forms import Field, Form
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
 _COLUMN: Final = re.compile(r"constraint failed: (?:[^.,]+\.)?([^,\s]+)")
@@ -22,6 +23,7 @@ class Sqlite:
 
     name: str = "sqlite"
     skips_locked: bool = False
+    keeps_digits: bool = False
 
     def prepare(self, connection: sa.Connection) -> None:
         driver: Any = connection.connection.driver_connection
@@ -36,10 +38,10 @@ class Sqlite:
     def transport(self, column: Column, quoted: str) -> str:  # noqa: ARG002 - values come as they are
         return quoted
 
-    def canonical(self, column: Column, read: str, sort: Sort) -> str:  # noqa: ARG002 - it has no hash of its own
+    def canonical(self, column: Column, quoted: str, form: Form) -> str:  # noqa: ARG002 - it has no hash of its own
         return ""
 
-    def digest(self, fields: Sequence[str]) -> str:  # noqa: ARG002 - as above
+    def digest(self, fields: Sequence[Field]) -> str:  # noqa: ARG002 - as above
         return ""
 
     def number(self, digits: str) -> str:  # noqa: ARG002 - as above

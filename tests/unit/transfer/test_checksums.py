@@ -7,9 +7,8 @@ import pytest
 
 from changeover.transfer.checksums import Selection, checksum, checksum_of_rows, checksums_of_pair
 from changeover.transfer.databases import OpenDatabase, StatementFailed
-from changeover.transfer.dialects import Family, family
-from changeover.transfer.digests import Portion, digest_of_both
-from changeover.transfer.shapes import Sort, TableMissing, TableName, shape
+from changeover.transfer.digests import Portion, Term, digest_of_both
+from changeover.transfer.shapes import TableMissing, TableName, shape
 
 
 def test_the_order_of_rows_does_not_matter(source: OpenDatabase, target: OpenDatabase) -> None:
@@ -110,24 +109,7 @@ def test_a_system_without_a_hash_of_its_own_has_its_rows_read(source: OpenDataba
         database.execute("insert into t values ('x')")
         with database.engine.connect() as connection:
             table = shape(connection, TableName.parse("t"), database.name)
-        portions.append(Portion(database, table, table.columns, ""))
-    assert digest_of_both(portions[0], portions[1], [Sort.TEXT]) is None
+        portions.append(Portion(database, table.name, tuple(Term.of(database, column) for column in table.columns)))
+    assert digest_of_both(portions[0], portions[1]) is None
     one, two, _ = checksums_of_pair(source, Selection("t"), target, Selection("t"))
     assert (one, one.rows) == (two, 1)
-
-
-@pytest.mark.parametrize(
-    ("sorts", "known"),
-    [
-        ((Sort.TEXT, Sort.TEXT), Family.TEXT),
-        ((Sort.INTEGER, Sort.DECIMAL), Family.NUMBER),
-        ((Sort.BOOLEAN, Sort.INTEGER), Family.NUMBER),
-        ((Sort.DATE, Sort.DATETIME), Family.MOMENT),
-        ((Sort.FLOAT, Sort.FLOAT), None),
-        ((Sort.TEXT, Sort.INTEGER), None),
-        ((Sort.JSON, Sort.JSON), None),
-        ((Sort.TIME, Sort.TIME), None),
-    ],
-)
-def test_only_what_every_server_writes_alike_is_compared_as_text(sorts: tuple[Sort, ...], known: Family | None) -> None:
-    assert family(*sorts) is known

@@ -8,7 +8,7 @@ from changeover.testing import FakeContext
 from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase, StatementFailed
 from changeover.transfer.mapping import Mapped, TableMapping
-from changeover.transfer.reconcile import aggregates, count_rows, duplicates, orphans, rejected_rows, sampled
+from changeover.transfer.questions import aggregates, count_rows, duplicates, orphans, rejected_rows, sampled
 from changeover.transfer.undoing import Undo
 
 

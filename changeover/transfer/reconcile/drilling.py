@@ -1,0 +1,331 @@
+"""From "the tables differ" to the rows and columns that do: figures of areas, then of their rows, then the rows themselves.
+
+Only areas that differ are looked into, and only rows that differ travel. What two servers write differently and means the
+same is settled here, on the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+
+from changeover.contracts import Value
+from changeover.transfer.changes import shown
+from changeover.transfer.digests import Digest, number_of
+from changeover.transfer.reading import bound, literal
+from changeover.transfer.reconcile.areas import AREA_ROWS, Span, shares, spans
+from changeover.transfer.reconcile.differences import Compared, Difference, FieldDifference, Gap
+from changeover.transfer.reconcile.figures import KeyBytes, RawKey, Side, sides
+from changeover.transfer.reconcile.hands import Hands
+from changeover.transfer.reconcile.pairs import Pair
+from changeover.transfer.shapes import NUMERIC, Sort
+
+#: Connections to each database.
+_HANDS: Final = 2
+#: Rows that are fetched in one statement.
+_ROWS_AT_A_TIME: Final = 200
+#: Shares that are looked into in one scan.
+_SHARES_AT_A_TIME: Final = 64
+
+#: Told of rows looked at so far, and of all of them; raises to stop.
+Tell = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """Two sides and the hands that work at them."""
+
+    source: Side
+    target: Side
+    at_source: Hands
+    at_target: Hands
+
+    def each(self, what: str, work: Callable[[Side, sa.Connection], Any]) -> tuple[Any, Any]:
+        """The same on both sides, side by side."""
+        one = self.at_source.give(what, lambda connection: work(self.source, connection))
+        two = self.at_target.give(what, lambda connection: work(self.target, connection))
+        return one.result(), two.result()
+
+    def able(self) -> _Both:
+        """Sides whose server has said that it can work out figures; the rows of the others are read."""
+        return replace(self, source=_able(self.source, self.at_source), target=_able(self.target, self.at_target))
+
+
+def compare(pair: Pair, tell: Tell, *, limit: int = 1_000, expected_missing: frozenset[KeyBytes] = frozenset()) -> Compared:
+    """Every difference between two tables; at most *limit* of them in full.
+
+    Args:
+        pair: what is compared.
+        tell: told how far it is.
+        limit: differences after which no more are looked for.
+        expected_missing: canonical keys of rows that the target need not have: dead letters.
+
+    Raises:
+        StatementFailed: a database cannot be asked.
+    """
+    with ExitStack() as stack:
+        at_source = stack.enter_context(Hands(pair.source.database, _HANDS))
+        at_target = stack.enter_context(Hands(pair.target.database, _HANDS))
+        whole = _Both(*sides(pair.source, pair.target), at_source, at_target)
+        parts = [part.able() for part in _parts(pair, at_source, at_target)]
+        lowest, highest, rows = _extent(whole)
+        drill = _Drill(whole, tell, max(rows) * len(parts), (lowest, highest), limit, expected_missing)
+        for part in parts:
+            drill.look(part)
+        return Compared(
+            pair.into,
+            rows[0],
+            rows[1],
+            pair.names,
+            pair.left_out,
+            tuple(drill.found.values()),
+            len(drill.explained),
+            drill.areas,
+            drill.differing,
+            complete=len(drill.found) < limit,
+        )
+
+
+def expected_keys(pair: Pair, keys: Iterable[Sequence[Any]]) -> frozenset[KeyBytes]:
+    """The canonical keys of rows, from the values that stand in a dead letter."""
+    source, _ = sides(pair.source, pair.target)
+    return frozenset(source.key_of(key) for key in keys if len(key) == len(pair.source.key))
+
+
+def _parts(pair: Pair, at_source: Hands, at_target: Hands) -> Iterator[_Both]:
+    """Columns that servers can compare, with the key; and those whose values have to be looked at here."""
+    source, _ = sides(pair.source, pair.target)
+    easy = [place for place, form in enumerate(source.forms) if form is not None]
+    hard = [place for place, form in enumerate(source.forms) if form is None]
+    for places in (easy, hard):
+        if places:
+            chosen = [
+                replace(portion, terms=tuple(portion.terms[place] for place in places)) for portion in (pair.source, pair.target)
+            ]
+            yield _Both(*sides(*chosen), at_source, at_target)
+
+
+def _able(side: Side, hands: Hands) -> Side:
+    if not side.by_server:
+        return side
+    dialect = side.portion.dialect
+    numbers = [
+        literal(number_of(dialect, side.portion.terms, side.forms)),
+        literal(number_of(dialect, side.portion.key, side.key_forms)),
+    ]
+
+    def ask(connection: sa.Connection) -> bool:
+        try:
+            connection.execute(side.portion.rows(*numbers).limit(1)).all()
+        except SQLAlchemyError:
+            return False  # an older server, or one that forbids MD5; whatever else is wrong is said when the rows are read
+        return True
+
+    return side if hands.give(f"looking at {side.portion.table}", ask).result() else replace(side, by_server=False)
+
+
+def _extent(both: _Both) -> tuple[int | None, int | None, tuple[int, int]]:
+    """The lowest and the highest key, when it is one integer on both sides; and the rows of both."""
+    keys = (both.source.portion.key, both.target.portion.key)
+    whole = all(len(key) == 1 for key in keys) and _integers(keys[0][0].column.sort, keys[1][0].column.sort)
+
+    def ask(side: Side, connection: sa.Connection) -> Sequence[Any]:
+        key: sa.ColumnElement[Any] = literal(side.portion.key[0].sql)
+        ends: list[sa.ColumnElement[Any]] = [sa.func.min(key), sa.func.max(key)] if whole else []
+        return connection.execute(side.portion.rows(sa.func.count(), *ends)).one()
+
+    one, two = both.each("counting rows", ask)
+    ends = [int(value) for value in (*one[1:], *two[1:]) if value is not None and int(value) == value]
+    known = [value for value in (*one[1:], *two[1:]) if value is not None]
+    if not whole or not ends or len(ends) != len(known):
+        return None, None, (int(one[0]), int(two[0]))
+    return min(ends), max(ends), (int(one[0]), int(two[0]))
+
+
+def _integers(one: Sort, two: Sort) -> bool:
+    return Sort.INTEGER in {one, two} and {one, two} <= {Sort.INTEGER, Sort.DECIMAL} and {one, two} <= NUMERIC
+
+
+class _Drill:
+    """Looks for differences, and keeps them by key."""
+
+    def __init__(
+        self,
+        whole: _Both,
+        tell: Tell,
+        total: int,
+        ends: tuple[int | None, int | None],
+        limit: int,
+        expected_missing: frozenset[KeyBytes],
+    ) -> None:
+        self.whole = whole
+        self.tell = tell
+        self.total = total
+        self.ends = ends
+        self.limit = limit
+        self.expected_missing = expected_missing
+        self.found: dict[KeyBytes, Difference] = {}
+        self.explained: set[KeyBytes] = set()  # rows that the target need not have
+        self.areas = 0
+        self.differing = 0
+        self.seen = 0
+
+    def look(self, part: _Both) -> None:
+        """Compare the columns of *part*."""
+        lowest, highest = self.ends
+        if lowest is None or highest is None:
+            self._shares(part)
+        else:
+            self._spans(part, lowest, highest)
+
+    def _full(self) -> bool:
+        return len(self.found) >= self.limit
+
+    def _spans(self, part: _Both, lowest: int, highest: int) -> None:
+        areas = list(spans(lowest, highest, max(self.total, 1)))
+        self.areas += len(areas)
+        asked = [
+            tuple(
+                hands.give(
+                    f"comparing {side.portion.table}",
+                    lambda connection, side=side, area=area: side.sums(connection, area)[0]  # type: ignore[misc]
+                    if side.by_server
+                    else side.sums(connection, area).get(0, _NOTHING),
+                )
+                for side, hands in ((part.source, part.at_source), (part.target, part.at_target))
+            )
+            for area in areas
+        ]
+        different = []
+        for area, (one, two) in zip(areas, asked, strict=True):
+            mine, theirs = one.result(), two.result()
+            if mine != theirs:
+                different.append((area, max(mine.rows, theirs.rows)))
+            self._seen(max(mine.rows, theirs.rows))
+        self.differing += len(different)
+        for area, rows in different:
+            if self._full():
+                return
+            self._span(part, area, rows)
+
+    def _span(self, part: _Both, area: Span, rows: int) -> None:
+        """A span that differs; cut in two as long as it holds too many rows."""
+        lowest, highest = self.ends
+        if rows > 4 * AREA_ROWS and lowest is not None and highest is not None and (halves := area.halves(lowest, highest)):
+            for half in halves:
+                mine, theirs = part.each("comparing", lambda side, connection, half=half: side.sums(connection, half).get(0, _NOTHING))  # type: ignore[misc]
+                if mine != theirs and not self._full():
+                    self._span(part, half, max(mine.rows, theirs.rows))
+            return
+        self._rows(part, area, ())
+
+    def _shares(self, part: _Both) -> None:
+        of = shares(self.total)
+        self.areas += of
+        mine, theirs = part.each("comparing", lambda side, connection: side.sums(connection, of))
+        different = sorted(share for share in mine.keys() | theirs.keys() if mine.get(share) != theirs.get(share))
+        self._seen(max(sum(d.rows for d in mine.values()), sum(d.rows for d in theirs.values())))
+        self.differing += len(different)
+        for start in range(0, len(different), _SHARES_AT_A_TIME):
+            if self._full():
+                return
+            self._rows(part, of, different[start : start + _SHARES_AT_A_TIME])
+
+    def _seen(self, rows: int) -> None:
+        self.seen += rows
+        self.tell(self.seen, self.total)
+
+    def _rows(self, part: _Both, area: Span | int, chosen: Sequence[int]) -> None:
+        """Find the rows of an area that differ."""
+        mine, theirs = part.each(
+            "comparing rows", lambda side, connection: side.row_figures(connection, area, frozenset(chosen))
+        )
+        self.tell(self.seen, self.total)
+        differing: list[tuple[KeyBytes, RawKey | None, RawKey | None]] = []
+        for key in [*mine, *(key for key in theirs if key not in mine)]:
+            one, two = mine.get(key), theirs.get(key)
+            if two is None and key in self.expected_missing:
+                self.explained.add(key)
+                continue
+            if key not in self.found and (one is None or two is None or one[1] != two[1]):
+                differing.append((key, one[0] if one else None, two[0] if two else None))
+        for start in range(0, len(differing), _ROWS_AT_A_TIME):
+            if self._full():
+                return
+            self._settle(differing[start : start + _ROWS_AT_A_TIME])
+
+    def _settle(self, differing: Sequence[tuple[KeyBytes, RawKey | None, RawKey | None]]) -> None:
+        """Fetch rows and compare their values."""
+        wanted = {
+            id(self.whole.source): [raw for _, raw, _ in differing if raw is not None],
+            id(self.whole.target): [raw for _, _, raw in differing if raw is not None],
+        }
+        mine, theirs = self.whole.each(
+            "fetching rows that differ", lambda side, connection: _fetched(side, connection, wanted[id(side)])
+        )
+        for key, _, _ in differing:
+            found = _difference(self.whole, mine.get(key), theirs.get(key))
+            if found is not None and not self._full():
+                self.found[key] = found
+
+
+_NOTHING: Final = Digest(0, 0)
+
+
+def _fetched(side: Side, connection: sa.Connection, keys: Sequence[RawKey]) -> Mapping[KeyBytes, Sequence[Any]]:
+    if not keys:
+        return {}
+    width = len(side.portion.key)
+    terms = [literal(term.sql) for term in side.portion.key]
+    condition: sa.ColumnElement[bool]
+    if width == 1:
+        condition = terms[0].in_([bound(key[0]) for key in keys])
+    else:
+        condition = sa.or_(
+            *[
+                sa.and_(*[term.is_(None) if value is None else term == bound(value) for term, value in zip(terms, key, strict=True)])
+                for key in keys
+            ]
+        )
+    wanted = {side.key_of(key) for key in keys}
+    rows = connection.execute(side.rows_select().where(condition)).all()
+    # a collation may take several keys for equal
+    return {key: row for row in rows if (key := side.key_of(row)) in wanted}
+
+
+def _difference(both: _Both, one: Sequence[Any] | None, two: Sequence[Any] | None) -> Difference | None:
+    """How two rows differ; None when their values mean the same."""
+    width = len(both.source.portion.key)
+    if one is None and two is None:
+        return None  # gone meanwhile
+    key = tuple(readable(value) for value in (one if one is not None else two or ())[:width])
+    if one is None or two is None:
+        side, row = (both.source, one) if one is not None else (both.target, two or ())
+        fields = [(term.name, readable(value)) for term, value in zip(side.portion.terms, row[width:], strict=True)]  # type: ignore[index]
+        if two is None:
+            return Difference(key, Gap.MISSING, tuple(FieldDifference(name, value, None) for name, value in fields))
+        return Difference(key, Gap.EXTRA, tuple(FieldDifference(name, None, value) for name, value in fields))
+    names = [term.name for term in both.target.portion.terms]
+    mine, theirs = both.source.fields_of(one[width:]), both.target.fields_of(two[width:])
+    differing = tuple(
+        FieldDifference(name, readable(one[width + place]), readable(two[width + place]))
+        for place, name in enumerate(names)
+        if mine[place] != theirs[place]
+    )
+    return Difference(key, Gap.DIFFERS, differing) if differing else None
+
+
+def readable(value: Any) -> Value:
+    """A value as a report shows it."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
+        case _:
+            return shown(value, 200)
