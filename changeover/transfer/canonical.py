@@ -13,7 +13,8 @@ from changeover.transfer.fitting import plain
 from changeover.transfer.forms import Form
 from changeover.transfer.shapes import NUMERIC, TEMPORAL, Sort
 
-Canonical = Callable[[Any], bytes]
+#: Makes the bytes of a value that is not NULL; None when it is compared as NULL after all.
+Canonical = Callable[[Any], bytes | None]
 
 #: Hexadecimal digits of a row's digest that are added up: 60 bits, of which no two rows that differ by accident have the same.
 DIGITS: Final = 15

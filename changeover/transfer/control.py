@@ -321,10 +321,7 @@ class Control:
         select = sa.select(_REJECTS).where(mine).order_by(_REJECTS.c.chunk_no, _REJECTS.c.reject_no)
         if chunk is not None:
             select = select.where(_REJECTS.c.chunk_no == chunk)
-        return [
-            DeadLetter(key_of(row.row_key) or (), row.column_name, row.code, row.reason, json.loads(row.raw_row))
-            for row in connection.execute(select.limit(limit))
-        ]
+        return [_letter(row) for row in connection.execute(select.limit(limit))]
 
 
 _FIGURES: Final = (_CHUNKS.c.rows_read, _CHUNKS.c.rows_written, _CHUNKS.c.rows_rejected)
@@ -364,11 +361,24 @@ def unpacked(content: bytes | None) -> list[Key]:
 
 def rejected_of_run(connection: sa.Connection, run: str, table: str) -> int:
     """The dead letters that the migrations of *run* have for *table*, those that were undone left out."""
-    mine = _REJECTS.c.migration.startswith(f"{run}/", autoescape=True)
+    select = sa.select(sa.func.count()).where(*_of_run(run, table))
+    return int(connection.execute(select.select_from(_REJECTS)).scalar_one())
+
+
+def letters_of_run(connection: sa.Connection, run: str, table: str) -> tuple[DeadLetter, ...]:
+    """The same dead letters themselves."""
+    select = sa.select(_REJECTS).where(*_of_run(run, table)).order_by(_REJECTS.c.chunk_no, _REJECTS.c.reject_no)
+    return tuple(_letter(row) for row in connection.execute(select))
+
+
+def _of_run(run: str, table: str) -> tuple[sa.ColumnElement[bool], ...]:
     live = sa.select(_TABLES.c.migration).where(
         _TABLES.c.migration == _REJECTS.c.migration,
         _TABLES.c.table_no == _REJECTS.c.table_no,
         _TABLES.c.state != TableState.UNDONE.value,
     )
-    select = sa.select(sa.func.count()).where(mine, _REJECTS.c.target_table == table, sa.exists(live))
-    return int(connection.execute(select.select_from(_REJECTS)).scalar_one())
+    return _REJECTS.c.migration.startswith(f"{run}/", autoescape=True), _REJECTS.c.target_table == table, sa.exists(live)
+
+
+def _letter(row: Any) -> DeadLetter:
+    return DeadLetter(key_of(row.row_key) or (), row.column_name, row.code, row.reason, json.loads(row.raw_row))

@@ -113,7 +113,7 @@ class Dialect(Protocol):
 
 
 def hashed_fields(fields: Sequence[Field], length: str, otherwise: str) -> list[str]:
-    """SQL for what CONCAT_WS joins of each field, with one system's words for the *length* of a text and for what stands for NULL.
+    """SQL for what CONCAT_WS joins of each field, with a system's words for a text's *length* and for what stands for NULL.
 
     Of a text that is NULL the second part is left out, as CONCAT_WS does by itself.
     """

@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from changeover.contracts import Database
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.canonical import DIGITS
+from changeover.transfer.changes import Convert
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.forms import Field, Form, form_of
 from changeover.transfer.reading import authored, literal
@@ -31,6 +32,7 @@ class Term:
     name: str
     column: Column  # of an expression: what its values are taken for
     sql: str  # quoted
+    change: Convert | None = None  # what happens to its values before they are compared; no server does that
 
     @classmethod
     def of(cls, database: Database, column: Column) -> Term:
@@ -71,7 +73,10 @@ def forms_of(one: Portion, two: Portion, *, of_key: bool = False) -> tuple[Form 
     """The form in which each pair of terms is compared."""
     alike = all(portion.dialect.keeps_digits for portion in (one, two))
     terms = zip(one.key, two.key, strict=True) if of_key else zip(one.terms, two.terms, strict=True)
-    return tuple(form_of(mine.column, theirs.column, alike=alike) for mine, theirs in terms)
+    return tuple(
+        form_of(mine.column, theirs.column, alike=alike) if mine.change is theirs.change is None else None
+        for mine, theirs in terms
+    )
 
 
 def number_of(dialect: Dialect, terms: Sequence[Term], forms: Sequence[Form | None]) -> str:

@@ -66,7 +66,9 @@ class Mariadb:
             case Form.MOMENT:
                 return _shortened(text, column.fraction)
             case Form.DAY_OR_MOMENT:
-                return text if column.sort is Sort.DATE else f"TRIM(TRAILING ' 00:00:00' FROM {_shortened(text, column.fraction)})"
+                return (
+                    text if column.sort is Sort.DATE else f"TRIM(TRAILING ' 00:00:00' FROM {_shortened(text, column.fraction)})"
+                )
 
     def digest(self, fields: Sequence[Field]) -> str:
         row = ", ".join(hashed_fields(fields, "OCTET_LENGTH({})", "IFNULL({}, '-')"))

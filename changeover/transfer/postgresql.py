@@ -61,7 +61,9 @@ class Postgresql:
                 return f"CAST(trim_scale({quoted}) AS text)"
             case Form.MOMENT | Form.DAY_OR_MOMENT:
                 moment = f"CAST({quoted} AT TIME ZONE 'UTC' AS text)" if column.zoned else text
-                return moment if form is Form.MOMENT or column.sort is Sort.DATE else f"regexp_replace({moment}, ' 00:00:00$', '')"
+                return (
+                    moment if form is Form.MOMENT or column.sort is Sort.DATE else f"regexp_replace({moment}, ' 00:00:00$', '')"
+                )
             case _:
                 return text
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +31,10 @@ __all__ = [
     "rejected_rows",
     "sampled",
 ]
+
+
+#: Shared values that are listed.
+MOST_DUPLICATES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ def aggregates(database: Database, table: str, expressions: Sequence[str], *, wh
     wanted: list[sa.ColumnElement[Any]] = [
         sa.literal_column(expression).label(f"f{place}") for place, expression in enumerate(expressions)
     ]
-    return tuple(_exact(value) for value in _first(database, table, _from(sa.select(*wanted), table, where)))
+    return tuple(exact(value) for value in _first(database, table, _from(sa.select(*wanted), table, where)))
 
 
 def orphans(database: Database, table: str, column: str, parent: str, *, parent_column: str = "id", where: str = "") -> Orphans:
@@ -91,15 +95,34 @@ def orphans(database: Database, table: str, column: str, parent: str, *, parent_
 
 
 def duplicates(database: Database, table: str, columns: Sequence[str], *, where: str = "") -> tuple[tuple[Any, ...], ...]:
-    """Values of *columns* that several rows share, each with the number of its rows; at most 100. NULL is never shared.
+    """Values of *columns* that several rows share, each with the number of its rows; at most ``MOST_DUPLICATES``.
+
+    NULL is never shared.
 
     Raises:
         StatementFailed: it cannot be read.
     """
-    parts: list[sa.ColumnClause[Any]] = [sa.column(name) for name in columns]
-    select = _from(sa.select(*parts, sa.func.count()), table, where).where(*[part.is_not(None) for part in parts])
-    shared = select.group_by(*parts).having(sa.func.count() > 1).order_by(sa.func.count().desc()).limit(100)
+    shared = _shared(table, columns, where).order_by(sa.func.count().desc()).limit(MOST_DUPLICATES)
     return tuple(tuple(plain(value) for value in row) for row in _all(database, table, shared))
+
+
+def count_duplicates(database: Database, table: str, columns: Sequence[str], where: str = "") -> int:
+    """How many values of *columns* several rows share.
+
+    Raises:
+        StatementFailed: it cannot be read.
+    """
+    return int(
+        _first(database, table, sa.select(sa.func.count()).select_from(_shared(table, columns, where).subquery("shared")))[0]
+    )
+
+
+def _shared(table: str, columns: Sequence[str], where: str) -> sa.Select[Any]:
+    parts: list[sa.ColumnClause[Any]] = [sa.column(name) for name in columns]
+    select = _from(sa.select(*parts, sa.func.count().label("rows_of_it")), table, where).where(
+        *[part.is_not(None) for part in parts]
+    )
+    return select.group_by(*parts).having(sa.func.count() > 1)
 
 
 def sampled(
@@ -116,6 +139,27 @@ def sampled(
         select = select.where(part > bound(after))
     select = select.order_by(part).limit(limit)
     return [tuple(plain(value) for value in row) for row in _all(database, table, select)]
+
+
+def first_rows(
+    database: Database,
+    table: str,
+    wanted: Sequence[sa.ColumnElement[Any]],
+    *,
+    where: str = "",
+    conditions: Sequence[sa.ColumnElement[bool]] = (),
+    by: Sequence[sa.ColumnElement[Any]] = (),
+    limit: int = 100,
+) -> Sequence[sa.Row[Any]]:
+    """*wanted* of at most *limit* rows, or of at most *limit* groups, the largest first.
+
+    Raises:
+        StatementFailed: it cannot be read.
+    """
+    select = _from(sa.select(*wanted), table, where).where(*conditions).limit(limit)
+    if by:
+        select = select.group_by(*by).order_by(sa.func.count().desc())
+    return _all(database, table, select)
 
 
 def _from(select: sa.Select[Any], table: str, where: str) -> sa.Select[Any]:
@@ -135,7 +179,7 @@ def _all(database: Database, table: str, select: sa.Select[Any]) -> Sequence[sa.
         raise StatementFailed(database.name, f"reading {table}", reason(error)) from error
 
 
-def _exact(value: Any) -> Any:
+def exact(value: Any) -> Any:
     """Numbers of every driver as Decimal, so that they compare."""
     match value:
         case bool() | int():

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalErr
 
 from changeover.transfer.dialects import Complaint, Counter, delete_all, insert_rows
 from changeover.transfer.forms import Field, Form
-from changeover.transfer.shapes import Column, Shape, Sort, TableName
+from changeover.transfer.shapes import Column, Shape, TableName
 
 _COLUMN: Final = re.compile(r"constraint failed: (?:[^.,]+\.)?([^,\s]+)")
 

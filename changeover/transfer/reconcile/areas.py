@@ -1,4 +1,4 @@
-"""How a table is cut up to find out where it differs: ranges of an integer key, or shares of the rows by the hash of any other."""
+"""How a table is cut up to find where it differs: ranges of an integer key, or shares of the rows by the hash of any other."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from changeover.contracts import Value
 from changeover.transfer.changes import shown
-from changeover.transfer.digests import Digest, number_of
+from changeover.transfer.digests import number_of
 from changeover.transfer.reading import bound, literal
 from changeover.transfer.reconcile.areas import AREA_ROWS, Span, shares, spans
 from changeover.transfer.reconcile.differences import Compared, Difference, FieldDifference, Gap
@@ -27,6 +28,8 @@ from changeover.transfer.shapes import NUMERIC, Sort
 
 #: Connections to each database.
 _HANDS: Final = 2
+#: So many times the rows of an area are fetched at once; an area that holds more is cut in two.
+_MOST_ROWS: Final = 4
 #: Rows that are fetched in one statement.
 _ROWS_AT_A_TIME: Final = 200
 #: Shares that are looked into in one scan.
@@ -73,8 +76,8 @@ def compare(pair: Pair, tell: Tell, *, limit: int = 1_000, expected_missing: fro
         at_target = stack.enter_context(Hands(pair.target.database, _HANDS))
         whole = _Both(*sides(pair.source, pair.target), at_source, at_target)
         parts = [part.able() for part in _parts(pair, at_source, at_target)]
-        lowest, highest, rows = _extent(whole)
-        drill = _Drill(whole, tell, max(rows) * len(parts), (lowest, highest), limit, expected_missing)
+        ends, rows = _extent(whole)
+        drill = _Drill(whole, tell, max(rows) * len(parts), ends, limit, expected_missing)
         for part in parts:
             drill.look(part)
         return Compared(
@@ -129,7 +132,7 @@ def _able(side: Side, hands: Hands) -> Side:
     return side if hands.give(f"looking at {side.portion.table}", ask).result() else replace(side, by_server=False)
 
 
-def _extent(both: _Both) -> tuple[int | None, int | None, tuple[int, int]]:
+def _extent(both: _Both) -> tuple[tuple[int, int] | None, tuple[int, int]]:
     """The lowest and the highest key, when it is one integer on both sides; and the rows of both."""
     keys = (both.source.portion.key, both.target.portion.key)
     whole = all(len(key) == 1 for key in keys) and _integers(keys[0][0].column.sort, keys[1][0].column.sort)
@@ -140,63 +143,50 @@ def _extent(both: _Both) -> tuple[int | None, int | None, tuple[int, int]]:
         return connection.execute(side.portion.rows(sa.func.count(), *ends)).one()
 
     one, two = both.each("counting rows", ask)
-    ends = [int(value) for value in (*one[1:], *two[1:]) if value is not None and int(value) == value]
+    rows = int(one[0]), int(two[0])
     known = [value for value in (*one[1:], *two[1:]) if value is not None]
-    if not whole or not ends or len(ends) != len(known):
-        return None, None, (int(one[0]), int(two[0]))
-    return min(ends), max(ends), (int(one[0]), int(two[0]))
+    if not whole or not known or any(isinstance(value, str) or int(value) != value for value in known):
+        return None, rows
+    return (min(map(int, known)), max(map(int, known))), rows
 
 
 def _integers(one: Sort, two: Sort) -> bool:
     return Sort.INTEGER in {one, two} and {one, two} <= {Sort.INTEGER, Sort.DECIMAL} and {one, two} <= NUMERIC
 
 
+@dataclass(slots=True)
 class _Drill:
     """Looks for differences, and keeps them by key."""
 
-    def __init__(
-        self,
-        whole: _Both,
-        tell: Tell,
-        total: int,
-        ends: tuple[int | None, int | None],
-        limit: int,
-        expected_missing: frozenset[KeyBytes],
-    ) -> None:
-        self.whole = whole
-        self.tell = tell
-        self.total = total
-        self.ends = ends
-        self.limit = limit
-        self.expected_missing = expected_missing
-        self.found: dict[KeyBytes, Difference] = {}
-        self.explained: set[KeyBytes] = set()  # rows that the target need not have
-        self.areas = 0
-        self.differing = 0
-        self.seen = 0
+    whole: _Both
+    tell: Tell
+    total: int
+    ends: tuple[int, int] | None  # the lowest and the highest key, when it is one integer
+    limit: int
+    expected_missing: frozenset[KeyBytes]
+    found: dict[KeyBytes, Difference] = field(default_factory=dict)
+    explained: set[KeyBytes] = field(default_factory=set)  # rows that the target need not have
+    areas: int = 0
+    differing: int = 0
+    seen: int = 0
 
     def look(self, part: _Both) -> None:
         """Compare the columns of *part*."""
-        lowest, highest = self.ends
-        if lowest is None or highest is None:
+        if self.ends is None:
             self._shares(part)
         else:
-            self._spans(part, lowest, highest)
+            self._spans(part, self.ends)
 
     def _full(self) -> bool:
         return len(self.found) >= self.limit
 
-    def _spans(self, part: _Both, lowest: int, highest: int) -> None:
-        areas = list(spans(lowest, highest, max(self.total, 1)))
+    def _spans(self, part: _Both, ends: tuple[int, int]) -> None:
+        areas = list(spans(*ends, max(self.total, 1)))
         self.areas += len(areas)
+        # all of them are given out at once, so that no connection waits for the other side
         asked = [
             tuple(
-                hands.give(
-                    f"comparing {side.portion.table}",
-                    lambda connection, side=side, area=area: side.sums(connection, area)[0]  # type: ignore[misc]
-                    if side.by_server
-                    else side.sums(connection, area).get(0, _NOTHING),
-                )
+                hands.give(f"comparing {side.portion.table}", partial(side.digest, area=area))
                 for side, hands in ((part.source, part.at_source), (part.target, part.at_target))
             )
             for area in areas
@@ -211,18 +201,20 @@ class _Drill:
         for area, rows in different:
             if self._full():
                 return
-            self._span(part, area, rows)
+            self._span(part, area, rows, ends)
 
-    def _span(self, part: _Both, area: Span, rows: int) -> None:
+    def _span(self, part: _Both, area: Span, rows: int, ends: tuple[int, int]) -> None:
         """A span that differs; cut in two as long as it holds too many rows."""
-        lowest, highest = self.ends
-        if rows > 4 * AREA_ROWS and lowest is not None and highest is not None and (halves := area.halves(lowest, highest)):
-            for half in halves:
-                mine, theirs = part.each("comparing", lambda side, connection, half=half: side.sums(connection, half).get(0, _NOTHING))  # type: ignore[misc]
-                if mine != theirs and not self._full():
-                    self._span(part, half, max(mine.rows, theirs.rows))
+        halves = area.halves(*ends) if rows > _MOST_ROWS * AREA_ROWS else None
+        if halves is None:
+            self._rows(part, area, ())
             return
-        self._rows(part, area, ())
+        for half in halves:
+            one = part.at_source.give("comparing", partial(part.source.digest, area=half))
+            two = part.at_target.give("comparing", partial(part.target.digest, area=half))
+            mine, theirs = one.result(), two.result()
+            if mine != theirs and not self._full():
+                self._span(part, half, max(mine.rows, theirs.rows), ends)
 
     def _shares(self, part: _Both) -> None:
         of = shares(self.total)
@@ -242,9 +234,7 @@ class _Drill:
 
     def _rows(self, part: _Both, area: Span | int, chosen: Sequence[int]) -> None:
         """Find the rows of an area that differ."""
-        mine, theirs = part.each(
-            "comparing rows", lambda side, connection: side.row_figures(connection, area, frozenset(chosen))
-        )
+        mine, theirs = part.each("comparing rows", lambda side, connection: side.row_figures(connection, area, frozenset(chosen)))
         self.tell(self.seen, self.total)
         differing: list[tuple[KeyBytes, RawKey | None, RawKey | None]] = []
         for key in [*mine, *(key for key in theirs if key not in mine)]:
@@ -266,7 +256,7 @@ class _Drill:
             id(self.whole.target): [raw for _, _, raw in differing if raw is not None],
         }
         mine, theirs = self.whole.each(
-            "fetching rows that differ", lambda side, connection: _fetched(side, connection, wanted[id(side)])
+            "fetching rows that differ", lambda side, connection: fetched(side, connection, wanted[id(side)])
         )
         for key, _, _ in differing:
             found = _difference(self.whole, mine.get(key), theirs.get(key))
@@ -274,10 +264,8 @@ class _Drill:
                 self.found[key] = found
 
 
-_NOTHING: Final = Digest(0, 0)
-
-
-def _fetched(side: Side, connection: sa.Connection, keys: Sequence[RawKey]) -> Mapping[KeyBytes, Sequence[Any]]:
+def fetched(side: Side, connection: sa.Connection, keys: Sequence[RawKey]) -> Mapping[KeyBytes, Sequence[Any]]:
+    """The rows with these keys, by canonical key; as far as they are there."""
     if not keys:
         return {}
     width = len(side.portion.key)
@@ -288,7 +276,9 @@ def _fetched(side: Side, connection: sa.Connection, keys: Sequence[RawKey]) -> M
     else:
         condition = sa.or_(
             *[
-                sa.and_(*[term.is_(None) if value is None else term == bound(value) for term, value in zip(terms, key, strict=True)])
+                sa.and_(
+                    *[term.is_(None) if value is None else term == bound(value) for term, value in zip(terms, key, strict=True)]
+                )
                 for key in keys
             ]
         )
@@ -306,7 +296,7 @@ def _difference(both: _Both, one: Sequence[Any] | None, two: Sequence[Any] | Non
     key = tuple(readable(value) for value in (one if one is not None else two or ())[:width])
     if one is None or two is None:
         side, row = (both.source, one) if one is not None else (both.target, two or ())
-        fields = [(term.name, readable(value)) for term, value in zip(side.portion.terms, row[width:], strict=True)]  # type: ignore[index]
+        fields = [(term.name, readable(value)) for term, value in zip(side.portion.terms, row[width:], strict=True)]
         if two is None:
             return Difference(key, Gap.MISSING, tuple(FieldDifference(name, value, None) for name, value in fields))
         return Difference(key, Gap.EXTRA, tuple(FieldDifference(name, None, value) for name, value in fields))

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from changeover.transfer.canonical import Canonical, common, row_digest, written
+from changeover.transfer.changes import Convert
 from changeover.transfer.digests import Digest, Portion, Term, forms_of, number_of
 from changeover.transfer.forms import Form
 from changeover.transfer.reading import literal
@@ -32,6 +33,10 @@ class Side:
     makers: tuple[Canonical, ...]  # of its terms' values
     key_makers: tuple[Canonical, ...]
     by_server: bool  # whether the server works out the figures
+
+    def digest(self, connection: sa.Connection, *, area: Span) -> Digest:
+        """The digest of a span."""
+        return self.sums(connection, area).get(0, Digest(0, 0))
 
     def sums(self, connection: sa.Connection, area: Span | int) -> dict[int, Digest]:
         """The digest of a span, as share 0; or of each of so many shares."""
@@ -58,7 +63,9 @@ class Side:
     def _share(self, of: int) -> sa.ColumnElement[Any]:
         return literal(f"mod({number_of(self.portion.dialect, self.portion.key, self.key_forms)}, {of:d})")
 
-    def row_figures(self, connection: sa.Connection, area: Span | int, chosen: Collection[int]) -> dict[KeyBytes, tuple[RawKey, int]]:
+    def row_figures(
+        self, connection: sa.Connection, area: Span | int, chosen: Collection[int]
+    ) -> dict[KeyBytes, tuple[RawKey, int]]:
         """The key and the digest of every row of a span, or of the *chosen* ones of so many shares."""
         if not self.by_server:
             found: dict[KeyBytes, tuple[RawKey, int]] = {}
@@ -118,19 +125,30 @@ def _decoded(raw: bytes) -> str:
 
 
 def sides(one: Portion, two: Portion) -> tuple[Side, Side]:
-    """Both sides of a comparison, with everything that makes their values alike. A server works only when both terms have a form."""
+    """Both sides of a comparison, with everything that makes their values alike. A server works only where terms have forms."""
     forms, key_forms = forms_of(one, two), forms_of(one, two, of_key=True)
-    makers = tuple(
-        written(form, common(mine.column.sort, theirs.column.sort))
-        for form, mine, theirs in zip(forms, one.terms, two.terms, strict=True)
+    makers = [_makers(*terms) for terms in zip(forms, one.terms, two.terms, strict=True)]
+    key_makers = [_makers(*terms) for terms in zip(key_forms, one.key, two.key, strict=True)]
+    return (
+        Side(one, forms, key_forms, tuple(m[0] for m in makers), tuple(m[0] for m in key_makers), _can(one, forms, key_forms)),
+        Side(two, forms, key_forms, tuple(m[1] for m in makers), tuple(m[1] for m in key_makers), _can(two, forms, key_forms)),
     )
-    key_makers = tuple(
-        written(form, common(mine.column.sort, theirs.column.sort))
-        for form, mine, theirs in zip(key_forms, one.key, two.key, strict=True)
-    )
-    return tuple(  # type: ignore[return-value]
-        Side(portion, forms, key_forms, makers, key_makers, _can(portion, forms, key_forms)) for portion in (one, two)
-    )
+
+
+def _makers(form: Form | None, mine: Term, theirs: Term) -> tuple[Canonical, Canonical]:
+    make = written(form, common(mine.column.sort, theirs.column.sort))
+    return _after(mine.change, make), _after(theirs.change, make)
+
+
+def _after(change: Convert | None, make: Canonical) -> Canonical:
+    if change is None:
+        return make
+
+    def changed(value: Any) -> bytes | None:
+        found = change(value)
+        return None if found is None else make(found)
+
+    return changed
 
 
 def _can(portion: Portion, forms: Sequence[Form | None], key_forms: Sequence[Form | None]) -> bool:

@@ -71,9 +71,7 @@ def look(database: Database, table: str) -> Shape:
         raise StatementFailed(database.name, f"looking at {table}", reason(error)) from error
 
 
-def _matched(
-    words: TablePair, source: Database, left: Shape, target: Database, right: Shape
-) -> Sequence[tuple[Term, Term]]:
+def _matched(words: TablePair, source: Database, left: Shape, target: Database, right: Shape) -> Sequence[tuple[Term, Term]]:
     said = _said(words, left, right)
     found = []
     for name, compared in said.items():

@@ -77,13 +77,21 @@ def planted(database: OpenDatabase, *, text_key: bool) -> None:
             if mark in statement:
                 key = _row(number, text_key=text_key)["id"]
                 text = f"'{key}'" if text_key else str(key)
-                assert database.execute(statement.replace(mark, text).replace("{{}}", "{}").replace(":30", "\\:30").replace(":00", "\\:00")) == 1
-    database.execute(f"insert into u (id) values ({repr('extra') if text_key else 100})")
+                assert (
+                    database.execute(
+                        statement.replace(mark, text).replace("{{}}", "{}").replace(":30", "\\:30").replace(":00", "\\:00")
+                    )
+                    == 1
+                )
+    database.execute("insert into u (id) values (:key)", key="extra" if text_key else 100)
 
 
 def found(compared: Compared) -> dict[object, tuple[Gap, tuple[str, ...]]]:
     return {
-        difference.key[0]: (difference.gap, tuple(field.column for field in difference.fields) if difference.gap is Gap.DIFFERS else ())
+        difference.key[0]: (
+            difference.gap,
+            tuple(field.column for field in difference.fields) if difference.gap is Gap.DIFFERS else (),
+        )
         for difference in compared.differences
     }
 

@@ -6,8 +6,8 @@ from changeover.transfer.forms import Form, form_of
 from changeover.transfer.shapes import Column, Sort
 
 
-def column(sort: Sort, **more: int) -> Column:
-    return Column("c", sort, sort.value, **more)
+def column(sort: Sort, precision: int | None = None, scale: int | None = None) -> Column:
+    return Column("c", sort, sort.value, precision=precision, scale=scale)
 
 
 MONEY = column(Sort.DECIMAL, precision=12, scale=2)

@@ -1,0 +1,86 @@
+"""A report for people: one HTML page that needs nothing else, or Markdown; and JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import jinja2
+
+from changeover.contracts import Answer, Value
+from changeover.transfer.reconcile.differences import Difference
+from changeover.transfer.reconcile.findings import Report
+
+#: Differences and rows of evidence that a page shows; the JSON beside it holds them all.
+_SHOWN: Final = 200
+_ESCAPED: Final = re.compile(r"[\\`*_{}\[\]<>#|~]")
+_SIGNS: Final = {
+    Answer.PASSED: ("✓", "fine"),
+    Answer.FAILED: ("✗", "alarm"),
+    Answer.NOT_VERIFIABLE: ("?", "care"),
+}
+
+
+def as_html(report: Report, title: str) -> str:
+    """One self-contained page."""
+    return _rendered(report, title, "report.html")
+
+
+def as_markdown(report: Report, title: str) -> str:
+    """The same in Markdown."""
+    return _rendered(report, title, "report.md")
+
+
+def as_json(report: Report) -> str:
+    """Everything, for programs."""
+    return json.dumps(report.as_json(differences=1_000_000), ensure_ascii=False, indent=2) + "\n"
+
+
+def _rendered(report: Report, title: str, template: str) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(
+        report=report,
+        title=title,
+        sign=lambda answer: _SIGNS[answer],
+        number=number,
+        cell=cell,
+        rows_of=rows_of,
+        shown=_SHOWN,
+        failed=[finding for finding in report.findings if finding.answer is not Answer.PASSED],
+    )
+
+
+def number(value: Value) -> str:
+    """A value as people read it: NULL and empty text are told apart."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {number(entry)}" for key, entry in value.items())
+    return "(empty)" if value == "" else str(value)
+
+
+def rows_of(differences: Sequence[Difference], limit: int) -> list[tuple[str, str, str, Value, Value]]:
+    """Key, how it differs, column, both values; at most so many rows of the database."""
+    return [
+        (", ".join(str(part) for part in difference.key), difference.gap.value, field.column, field.source, field.target)
+        for difference in differences[:limit]
+        for field in difference.fields
+    ]
+
+
+def cell(text: object) -> str:
+    """*text* inside a Markdown table: no line break, no bar, no tag, no link comes out of a value."""
+    return _ESCAPED.sub(r"\\\g<0>", " ".join(str(text).split()))
