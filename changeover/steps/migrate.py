@@ -14,6 +14,7 @@ from changeover.transfer.mapping import Mapped, Sequences, TableMapping, TextPol
 
 if TYPE_CHECKING:
     from changeover.transfer.copying import Migration
+    from changeover.transfer.onlooker import Onlooker
     from changeover.transfer.undoing import Undo
 
 
@@ -38,7 +39,9 @@ class Migrate:
 
     Each chunk and its checkpoint go into the target in one transaction; after a crash the next attempt goes on with the
     chunk that was in the air. A row that the target cannot hold exactly becomes a dead letter with its key, column and
-    reason in `changeover_rejects`; any other missing row fails the step. `{undo: STEP}` deletes exactly what STEP wrote.
+    reason in `changeover_rejects`; any other missing row fails the step. Chunks that have arrived are compared with the
+    source while others are copied, so that a difference shows in the first minutes. `{undo: STEP}` deletes exactly what
+    STEP wrote.
 
     Output: `{tables: {name: {source, copied, rejected}}, rows, rejected, seconds}`; of an undo `{tables: {name: deleted}, rows}`.
 
@@ -55,6 +58,9 @@ class Migrate:
     order: str | tuple[str, ...] = key("`auto`: parents before children; or the target's tables in this order", default="auto")
     sequences: Sequences = key("what becomes of the counters that make new keys", default_factory=Sequences)
     text: TextPolicy = key("what becomes of text that the target cannot hold as it is", default_factory=TextPolicy)
+    compare_meanwhile: float = key(
+        "the part of the time that comparing chunks while the load goes on may take; 0: none is compared", default=0.1
+    )
     undo: StepName = key("instead of all others: the step whose copy is taken back", default="")
 
     @property
@@ -75,6 +81,8 @@ class Migrate:
             yield "`order` is `auto` or a list of tables"
         if _below(self.chunk_rows, 1):
             yield "`chunk_rows` is at least 1"
+        if _outside(self.compare_meanwhile, 0, 1):
+            yield "`compare_meanwhile` is a part of the time: from 0 to 1"
         if _below(self.max_rejects, 0):
             yield "`max_rejects` is 0 or more"
 
@@ -94,8 +102,12 @@ class Migrate:
                 f"{counted(rows, 'row')} deleted from {counted(len(deleted), 'table')}", {"tables": deleted, "rows": rows}
             )
         from changeover.transfer.copying import summary  # noqa: PLC0415 - loads SQLAlchemy
+        from changeover.transfer.reconcile.between_chunks import CheapLook  # noqa: PLC0415
 
-        report = self._migration(context).run()
+        look = CheapLook(context.clock, self.compare_meanwhile) if self.compare_meanwhile else None
+        report = self._migration(context, look).run()
+        if look is not None and look.looked:
+            context.say(look.summary)
         rejected = f", {report.rejected:,} rejected" if report.rejected else ""
         return Result(
             f"{counted(report.rows, 'row')} copied into {counted(len(report.tables), 'table')}{rejected}", summary(report)
@@ -139,11 +151,11 @@ class Migrate:
             case _:
                 return Probe(Found.PARTIAL, found.words)
 
-    def _migration(self, context: Context) -> Migration:
+    def _migration(self, context: Context, onlooker: Onlooker | None) -> Migration:
         from changeover.transfer.copying import Migration  # noqa: PLC0415 - loads SQLAlchemy
 
         source, target = context.database(self.source), context.database(self.target)
-        return Migration(f"{context.run_id}/{context.step}", self.mapped, source, target, context)
+        return Migration(f"{context.run_id}/{context.step}", self.mapped, source, target, context, onlooker)
 
     def _undo(self, context: Context) -> Undo:
         from changeover.transfer.undoing import Undo  # noqa: PLC0415 - loads SQLAlchemy
@@ -156,6 +168,11 @@ class Migrate:
 def _below(value: object, least: int) -> bool:
     """False for a `${...}` that only the run will know."""
     return isinstance(value, int) and value < least
+
+
+def _outside(value: object, least: float, most: float) -> bool:
+    """False for a `${...}` that only the run will know."""
+    return isinstance(value, int | float) and not least <= value <= most
 
 
 def _forward(context: Context, step: str) -> Migrate:

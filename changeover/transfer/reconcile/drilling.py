@@ -86,7 +86,7 @@ def compare(pair: Pair, tell: Tell, *, limit: int = 1_000, expected_missing: fro
             rows[1],
             pair.names,
             pair.left_out,
-            tuple(drill.found.values()),
+            tuple(sorted(drill.found.values(), key=_place)),
             len(drill.explained),
             drill.areas,
             drill.differing,
@@ -308,6 +308,13 @@ def _difference(both: _Both, one: Sequence[Any] | None, two: Sequence[Any] | Non
         if mine[place] != theirs[place]
     )
     return Difference(key, Gap.DIFFERS, differing) if differing else None
+
+
+def _place(difference: Difference) -> list[tuple[bool, float, str]]:
+    """By key: numbers by size, before texts."""
+    return [
+        (not isinstance(part, int | float), part if isinstance(part, int | float) else 0, str(part)) for part in difference.key
+    ]
 
 
 def readable(value: Any) -> Value:

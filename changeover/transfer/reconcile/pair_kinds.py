@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -34,22 +35,26 @@ def count(pair: Pair, words: TablePair, letters: Sequence[DeadLetter]) -> Findin
     if source != arrived:
         more = arrived - source
         summary += f": {counted(abs(more), 'row')} {'too many' if more > 0 else 'missing'}"
-        return Finding("count", pair.into, Answer.FAILED, summary, source, arrived, figures, evidence=_letters(letters))
+        return Finding("count", pair.into, Answer.FAILED, summary, source, arrived, figures, evidence=_letters(pair, letters))
     if source < words.at_least:
         summary += f", where at least {words.at_least:,} should be: too few to prove anything"
         return Finding("count", pair.into, Answer.NOT_VERIFIABLE, summary, source, arrived, figures)
-    return Finding("count", pair.into, Answer.PASSED, summary, source, arrived, figures, evidence=_letters(letters))
+    return Finding("count", pair.into, Answer.PASSED, summary, source, arrived, figures, evidence=_letters(pair, letters))
 
 
-def _letters(letters: Sequence[DeadLetter]) -> tuple[Any, ...]:
+def _letters(pair: Pair, letters: Sequence[DeadLetter]) -> tuple[Any, ...]:
     rows = [
-        (", ".join(str(part) for part in letter.key), letter.column, _value(letter), letter.reason) for letter in letters[:1_000]
+        (", ".join(str(part) for part in letter.key), letter.column, _value(pair, letter), letter.reason)
+        for letter in letters[:1_000]
     ]
     return evidence("dead letters", ("key", "column", "value", "reason"), rows, len(letters))
 
 
-def _value(letter: DeadLetter) -> Value:
-    return readable(letter.row.get(letter.column)) if letter.column else None
+def _value(pair: Pair, letter: DeadLetter) -> Value:
+    """The value that was refused, as it stands in the source; its column there may have another name."""
+    sources = {term.name: term.column.name for term in pair.source.terms}
+    found = letter.row.get(letter.column, letter.row.get(sources.get(letter.column, "")))
+    return json.dumps(found, ensure_ascii=False) if isinstance(found, dict | list) else readable(found)
 
 
 def checksum(pair: Pair, letters: Sequence[DeadLetter], tell: Tell, limit: int) -> Finding:

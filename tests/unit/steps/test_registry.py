@@ -27,6 +27,7 @@ WORDS = [
     "poll",
     "prefect",
     "python",
+    "reconcile",
     "runbook",
     "script",
     "shell",
