@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from changeover.contracts import Context, DatabaseName, Found, OnUnknown, Probe, Result, StepName, key, step_kind
+from changeover.contracts import (
+    Context,
+    DatabaseName,
+    Found,
+    FunctionName,
+    OnUnknown,
+    Probe,
+    Result,
+    StepName,
+    Value,
+    key,
+    step_kind,
+)
 from changeover.counting import counted
 from changeover.errors import Mistake
 from changeover.steps.dry_run import not_verifiable
-from changeover.transfer.mapping import Mapped, Sequences, TableMapping, TextPolicy
+from changeover.transfer.mapping import Mapped, Sequences, Swap, TableMapping, TextPolicy
 
 if TYPE_CHECKING:
     from changeover.transfer.copying import Migration
     from changeover.transfer.onlooker import Onlooker
-    from changeover.transfer.undoing import Undo
 
 
 @dataclass(eq=False)
@@ -40,8 +51,8 @@ class Migrate:
     Each chunk and its checkpoint go into the target in one transaction; after a crash the next attempt goes on with the
     chunk that was in the air. A row that the target cannot hold exactly becomes a dead letter with its key, column and
     reason in `changeover_rejects`; any other missing row fails the step. Chunks that have arrived are compared with the
-    source while others are copied, so that a difference shows in the first minutes. `{undo: STEP}` deletes exactly what
-    STEP wrote.
+    source while others are copied, so that a difference shows in the first minutes. `{undo: STEP}` takes back what STEP
+    wrote, and exactly that.
 
     Output: `{tables: {name: {source, copied, rejected}}, rows, rejected, seconds}`; of an undo `{tables: {name: deleted}, rows}`.
 
@@ -62,6 +73,18 @@ class Migrate:
         "the part of the time that comparing chunks while the load goes on may take; 0: none is compared", default=0.1
     )
     undo: StepName = key("instead of all others: the step whose copy is taken back", default="")
+    by: Literal["ranges", "truncate", "swap_schema", "call"] = key(
+        "with `undo`: `ranges` deletes what was copied; `truncate` empties tables that were empty before; `swap_schema` puts "
+        "the tables back that were exchanged; `call` leaves it to a function",
+        default="ranges",
+    )
+    written_since: Literal["refuse", "export"] = key(
+        "with `undo`: what becomes of rows that others wrote since the copy: the undo is refused, or they are exported first",
+        default="refuse",
+    )
+    swap: Swap | None = key("with `by: swap_schema`: the schemas", default=None)
+    call: FunctionName = key("with `by: call`: the function that restores, such as `rollback.restore:put_back_rows`", default="")
+    arguments: Mapping[str, Value] = key("with `by: call`: its arguments", word="with", default_factory=dict)
 
     @property
     def on_unknown(self) -> OnUnknown:
@@ -73,6 +96,10 @@ class Migrate:
         if self.undo:
             if self.source or self.target or self.tables:
                 yield "`undo` stands alone: which tables it was, the other step knows"
+            if (self.by == "swap_schema") != (self.swap is not None):
+                yield "`swap` and `by: swap_schema` belong together"
+            if (self.by == "call") != bool(self.call):
+                yield "`call` and `by: call` belong together"
             return
         missing = [word for word, value in (("from", self.source), ("to", self.target), ("tables", self.tables)) if not value]
         if missing:
@@ -96,11 +123,7 @@ class Migrate:
     def run(self, context: Context) -> Result:
         """Copy, or take back."""
         if self.undo:
-            deleted = self._undo(context).run()
-            rows = sum(deleted.values())
-            return Result(
-                f"{counted(rows, 'row')} deleted from {counted(len(deleted), 'table')}", {"tables": deleted, "rows": rows}
-            )
+            return self._taken_back(context)
         from changeover.transfer.copying import summary  # noqa: PLC0415 - loads SQLAlchemy
         from changeover.transfer.reconcile.between_chunks import CheapLook  # noqa: PLC0415
 
@@ -157,12 +180,25 @@ class Migrate:
         source, target = context.database(self.source), context.database(self.target)
         return Migration(f"{context.run_id}/{context.step}", self.mapped, source, target, context, onlooker)
 
-    def _undo(self, context: Context) -> Undo:
-        from changeover.transfer.undoing import Undo  # noqa: PLC0415 - loads SQLAlchemy
+    def _taken_back(self, context: Context) -> Result:
+        from changeover.steps.taking_back import take_back  # noqa: PLC0415 - loads SQLAlchemy
 
         forward = _forward(context, self.undo)
-        source, target = context.database(forward.source), context.database(forward.target)
-        return Undo(f"{context.run_id}/{self.undo}", forward.mapped, source, target, context)
+        return take_back(
+            context, forward, TakingBack(self.undo, self.by, self.written_since, self.swap, self.call, self.arguments)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TakingBack:
+    """How the copy of a step is taken back."""
+
+    step: str
+    by: str
+    written_since: str
+    swap: Swap | None
+    call: str
+    arguments: Mapping[str, Value]
 
 
 def _below(value: object, least: int) -> bool:

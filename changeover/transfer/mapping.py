@@ -76,3 +76,12 @@ class Mapped:
     order: tuple[str, ...] = ()  # the target's tables, parents first; empty: by foreign keys
     sequences: Sequences = field(default_factory=Sequences)
     text: TextPolicy = field(default_factory=TextPolicy)
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Three schemas of one database (of MariaDB: three databases of one server)."""
+
+    live: str = key("where everybody looks for the tables")
+    loaded: str = key("where the migration wrote them")
+    kept: str = key("where the old ones wait meanwhile")

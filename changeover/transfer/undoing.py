@@ -56,6 +56,20 @@ class ForeignRows(Setback):
         return "export them and remove them by hand, then try the step again: an undo never deletes what it did not copy"
 
 
+@dataclass(eq=False)
+class NotEmptyBefore(Setback):
+    """Tables that held rows before the copy cannot be truncated to undo it."""
+
+    tables: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.tables)} held rows before the copy: emptying is no way back"
+
+    @property
+    def hint(self) -> str:
+        return "`by: ranges` deletes only what was copied"
+
+
 @dataclass(frozen=True, slots=True)
 class Undo:
     """Takes back the migration called *name*."""
@@ -65,6 +79,7 @@ class Undo:
     source: Database
     target: Database
     context: Context
+    foreign: bool = False  # whether rows that others wrote between ours go too: they have been exported
 
     def run(self) -> dict[str, int]:
         """Delete the copied rows; how many, by table. Doing it twice changes nothing more.
@@ -85,8 +100,41 @@ class Undo:
                     )
                 writing.rollback()
                 back = _Back(self.context, Control(self.name), dialects[1], writing, sum(r.rows_planned for r in records))
+                back.foreign = self.foreign
                 known = {plan.into: plan for plan in plans}
                 return {record.target: back.table(known[record.target], record) for record in reversed(records)}
+        except SQLAlchemyError as error:
+            raise UndoFailed(self.target.name, reason(error)) from error
+
+    def finished(self) -> bool:
+        """Whether everything was taken back already, or never was copied."""
+        return all(record.state is TableState.UNDONE for record in self._records())
+
+    def filled_before(self) -> tuple[str, ...]:
+        """The tables that held rows before they were copied into."""
+        return tuple(record.target for record in self._records() if record.rows_before)
+
+    def _records(self) -> tuple[TableRecord, ...]:
+        try:
+            with self.target.engine.connect() as connection:
+                return Control(self.name).tables(connection) if Control.exists(connection) else ()
+        except SQLAlchemyError as error:
+            raise UndoFailed(self.target.name, reason(error)) from error
+
+    def seal(self) -> None:
+        """Take nothing back, but let nobody write in its name any more: the tables go back another way.
+
+        Raises:
+            UndoFailed: the target cannot be written.
+        """
+        dialect = dialect_of(self.target)
+        control = Control(self.name)
+        try:
+            with session(self.target, dialect) as writing:
+                records = self._seal(writing, dialect)
+                with transaction(writing, dialect):
+                    for record in records:
+                        control.set_state(writing, record.number, TableState.UNDONE, self.context.clock.now())
         except SQLAlchemyError as error:
             raise UndoFailed(self.target.name, reason(error)) from error
 
@@ -109,6 +157,7 @@ class _Back:
         self.writing = writing
         self.total = total
         self.gone = 0
+        self.foreign = False
 
     def table(self, plan: TablePlan, record: TableRecord) -> int:
         """Delete what was copied into one table."""
@@ -132,7 +181,7 @@ class _Back:
         with transaction(self.writing, self.dialect):
             tally = self.control.tally(self.writing, record.number)
             found = self.dialect.empty(self.writing, plan.target.name)
-            if found > tally.written + tally.rejected:
+            if found > tally.written + tally.rejected and not self.foreign:
                 raise ForeignRows(plan.into, tally.written, found)  # and the transaction is rolled back
         self._tell(plan, found)
         return found
@@ -174,7 +223,7 @@ class _Back:
         part = column(handle.name)
         area = (part > bound(span[0]), part <= bound(span[1]))
         found = self.writing.execute(sa.delete(plan.target.name.clause).where(*area)).rowcount
-        if found > chunk.written + chunk.rejected:
+        if found > chunk.written + chunk.rejected and not self.foreign:
             raise ForeignRows(plan.into, chunk.written, found)  # and the transaction is rolled back
         return found
 
