@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
@@ -17,14 +18,15 @@ import typer
 from changeover.cli import render
 from changeover.cli.choosing import active_run
 from changeover.cli.exit_codes import ExitCode
-from changeover.cli.failing import complain
-from changeover.cli.people import acting_person, login_name
+from changeover.cli.failing import complain, warn
+from changeover.cli.people import acting_person, called, login_name
 from changeover.cli.session import Session, open_session
 from changeover.cli.wording import PLACEHOLDERS, command
 from changeover.contracts import RunState, Value
 from changeover.errors import Mistake
-from changeover.journal.errors import NoSuchRun
+from changeover.journal.errors import JournalUnavailable, NoSuchRun
 from changeover.journal.events import Command, CommandRecord, Verb
+from changeover.project import Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,6 +151,22 @@ def ask(
     named: Callable[[StatusReader, str], str] | None = None,
 ) -> int:
     """Carry *wish* out. *means* says in words what it will do, *candidates* which steps it can be about."""
+    try:
+        return _through_the_journal(wish, means, candidates, named, step_needed=step_needed)
+    except JournalUnavailable as away:
+        if wish.verb not in {Verb.HOLD, Verb.ABORT}:
+            raise
+        return _at_the_door(wish, away)
+
+
+def _through_the_journal(
+    wish: Wish,
+    means: Callable[[Aim], str],
+    candidates: Callable[[RunStatus], tuple[str, ...]],
+    named: Callable[[StatusReader, str], str] | None,
+    *,
+    step_needed: bool,
+) -> int:
     with open_session() as session:
         reader, step = _aim(session, wish, named or _step_named)
         status = reader.refresh()
@@ -169,6 +187,26 @@ def ask(
         asked = Command(status.id, wish.verb, who, why, wish.key or uuid.uuid4().hex, step, whence, dict(wish.data))
         record = session.journal.request(asked)
         return _outcome(session, _answered(session, record, wish.wait), wish)
+
+
+def _at_the_door(wish: Wish, away: JournalUnavailable) -> int:
+    """Ask the engine itself, for the journal takes nothing now. Raises NobodyIn when it is not on this machine."""
+    from changeover.engine.door import knock  # noqa: PLC0415 - for a bad night only
+
+    warn(str(away), away.hint)
+    why = _reason(wish)
+    if not wish.yes:
+        _confirm(wish.verb)
+    who, _ = called(wish.who)
+    asked = Command(wish.first, wish.verb, who, why, wish.key or uuid.uuid4().hex)
+    answered = knock(Project.find(Path.cwd()).journal_url, wish.first, asked)
+    if wish.as_json:
+        document = {"run": answered.run, "verb": wish.verb.value, "who": who, "accepted": None, "answer": answered.text}
+        sys.stdout.write(json.dumps({**document, "engine_alive": True}, ensure_ascii=False) + "\n")
+    else:
+        text = f"{answered.run}: its engine (process {answered.pid}) says: {answered.text}"
+        render.console().print(render.safe(text), soft_wrap=True)
+    return ExitCode.FINE
 
 
 def _aim(session: Session, wish: Wish, named: Callable[[StatusReader, str], str]) -> tuple[StatusReader, str]:

@@ -47,7 +47,7 @@ class RoleIsNoPerson(Mistake):
 
 def acting_person(given: str, people: People) -> str:
     """The id of the person who acts. Raises UnknownPerson, RoleIsNoPerson."""
-    name, said_by = _name(given)
+    name, said_by = called(given)
     found = identity(people, name)
     if found is not None:
         return found
@@ -64,7 +64,8 @@ def login_name() -> str:
         return f"uid-{os.getuid()}"
 
 
-def _name(given: str) -> tuple[str, str]:
+def called(given: str) -> tuple[str, str]:
+    """The name that acts, as it was given, and by what."""
     if given.strip():
         return given.strip(), "from --who"
     if os.environ.get("CHANGEOVER_WHO", "").strip():

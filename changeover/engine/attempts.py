@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from changeover.contracts import Phase, RunState, StepKind, Value
@@ -54,6 +54,8 @@ class Attempts:
     executor: Executor
     running: dict[str, Attempt] = field(default_factory=dict)
     hanging: dict[str, asyncio.Future[Outcome]] = field(default_factory=dict)
+    held_back: Callable[[], bool] = lambda: False  # whether people have said stop, and it is not in the journal yet
+    leaving: str = ""  # why whatever begins now is to stop at once: an abort that is not in the journal yet
 
     def intent(self, planned: PlannedStep) -> Draft:
         """The intent of the next attempt."""
@@ -67,7 +69,17 @@ class Attempts:
         """Carry out the attempt whose intent was put, once it is *durable*, and record how it ended."""
         await durable
         failpoints.reach("intended")
+        if self.held_back():
+            self._take_back(planned)
+            return
         await self.executor.perform(planned, lambda: self._attempt(planned, instance))
+
+    def _take_back(self, planned: PlannedStep) -> None:
+        """Its intent was on its way when people said stop, past a journal that could not be written: nothing was sent."""
+        data: dict[str, Value] = {"reason": "nothing of it was sent: the run was stopped before its intent could be written"}
+        attempt = self.runtime.step(planned.key).attempt
+        kinds = (EventKind.STEP_UNKNOWN, EventKind.STEP_RESET)
+        self.runtime.put(*(Draft(kind, planned.key, attempt, data=data) for kind in kinds))
 
     async def _attempt(self, planned: PlannedStep, instance: StepKind) -> Outcome:
         runtime, key = self.runtime, planned.key
@@ -81,8 +93,8 @@ class Attempts:
         if seconds is not None:
             why = f"it did not end within {seconds:g} s"
             attempt.timers.append(runtime.timers.after(seconds, lambda: attempt.stop(Cause.TIMEOUT, why)))
-        if runtime.state is RunState.ABORTING:
-            attempt.stop(Cause.ABORT, "the run was aborted")
+        if runtime.state is RunState.ABORTING or self.leaving:
+            attempt.stop(Cause.ABORT, self.leaving or "the run was aborted")
         action = Action(
             planned.step, instance, context, attempt.changing, runtime.dry, lambda captured: self.proof(planned, captured)
         )

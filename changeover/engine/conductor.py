@@ -16,6 +16,7 @@ from changeover.engine.attempts import Attempts
 from changeover.engine.beginning import Beginning
 from changeover.engine.commands import Commands
 from changeover.engine.decisions import Decisions
+from changeover.engine.door import Door
 from changeover.engine.endings import Cause
 from changeover.engine.executors import Executor
 from changeover.engine.failing import doubts, hold
@@ -28,6 +29,7 @@ from changeover.engine.seconds import Seconds
 from changeover.engine.suspensions import Suspensions
 from changeover.engine.threads import Worker
 from changeover.engine.transitions import BEGINS_IN, SETTLED
+from changeover.engine.unwritten import Unwritten
 from changeover.engine.waiting import waiting_lines
 from changeover.journal.events import CommandRecord, Draft, Event, EventKind, Verb
 from changeover.journal.store import Journal, JournalUnavailable, LeaseLost
@@ -44,6 +46,7 @@ class Conductor:
 
     runtime: Runtime
     journal: Journal
+    journal_url: str
     executor: Executor
     engine: str  # local or prefect
     stop: threading.Event
@@ -56,6 +59,7 @@ class Conductor:
     commands: Commands = field(init=False)
     seconds: Seconds = field(init=False)
     suspensions: Suspensions = field(init=False)
+    unwritten: Unwritten = field(init=False)
     _reader: Worker = field(default_factory=lambda: Worker("journal-reader"))
     _answered: set[int] = field(default_factory=set)
 
@@ -69,6 +73,8 @@ class Conductor:
         self.seconds = Seconds(self.runtime)
         self.commands = Commands(self.runtime, self.decisions, self.seconds)
         self.suspensions = Suspensions(self.runtime)
+        self.unwritten = Unwritten(self.runtime, self.attempts)
+        self.attempts.held_back = lambda: self.unwritten.any
 
     async def conduct(self, events: Sequence[Event], said: Sequence[Draft] = ()) -> Ended:
         """Drive the run until it is over, waits for people and was told not to, is interrupted, or belongs to another."""
@@ -76,6 +82,7 @@ class Conductor:
         self.seconds.recall(events)
         self.runtime.doubted.update({key: self.runtime.step(key).reason for key in doubts(events)})
         poll: asyncio.Task[None] | None = None
+        door = Door(self.journal_url, self.runtime.run.id, self.unwritten.ask)
         try:
             self._open(said)
             mark = await self._take_commands(-1)  # a hold that was asked for while no engine ran holds before anything begins
@@ -90,6 +97,7 @@ class Conductor:
         finally:
             self.recovery.cancel()
             self.beginning.cancel()
+            door.close()
             await _cancelled(writer, poll)
             self._reader.close()
 
@@ -147,7 +155,7 @@ class Conductor:
     def _may_begin(self) -> bool:
         """Looked at before each step: what became of the one before may have held the run, or turned it back."""
         runtime = self.runtime
-        return not runtime.held and runtime.state is BEGINS_IN[runtime.projection.phase]
+        return not runtime.held and not self.unwritten.any and runtime.state is BEGINS_IN[runtime.projection.phase]
 
     def _finish(self) -> None:
         """Record the end of the run when nothing is left to do and nothing is left switched off."""
@@ -190,10 +198,15 @@ class Conductor:
         """Answer what has been asked since the mark *seen*; the new mark."""
         run = self.runtime.run.id
         try:
+            if self.unwritten.any:
+                await self._reader.call(lambda: self.unwritten.write(self.journal))
             mark = await self._reader.call(lambda: self.journal.changed(run).command)
             if mark != seen:
                 for record in await self._reader.call(lambda: self.journal.commands(run, unanswered=True)):
                     self._act_on(record)
+            if self.unwritten.any:  # intents that were on their way before the answer are taken back when they are written
+                await self.runtime.recorder.flush()
+                self.unwritten.forget_written()
         except JournalUnavailable:
             return seen  # the recorder says so; commands wait meanwhile
         return mark

@@ -16,6 +16,7 @@ from changeover.engine.resources import Resources
 from changeover.engine.stopping import StopSignal
 from changeover.journal.events import Draft, EventKind
 from changeover.journal.records import RunRecord
+from changeover.project import StateNotWritable
 
 #: Seconds between two progress events of a step: more would only fill the journal.
 PROGRESS_EVERY: Final = 2.0
@@ -63,6 +64,7 @@ class AttemptContext:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _log: Path | None = None
     _closed: bool = False
+    _log_lost: bool = False
     _lines: int = 0
     _progress: Mapping[str, Value] | None = None  # not in the journal yet
     _progressed: float | None = None
@@ -104,10 +106,19 @@ class AttemptContext:
     def log(self, text: str) -> None:
         masked = self.resources.secrets.mask(text)
         with self._lock:
-            if self._log is None:
-                self._log = self.resources.project.log_file(self.run.id, self.step)
-            with self._log.open("a", encoding="utf-8") as file:
-                file.write(masked)
+            try:
+                if self._log is None:
+                    self._log = self.resources.project.log_file(self.run.id, self.step)
+                with self._log.open("a", encoding="utf-8") as file:
+                    file.write(masked)
+            except (OSError, StateNotWritable) as error:  # a full disk: no step fails because of its log
+                lost, self._log_lost = not self._log_lost and not self._closed, True
+                why = str(error)
+            else:
+                return
+        if lost:
+            line = f"its log cannot be written, and what it says is lost: {why}"
+            self.surroundings.note(Draft(EventKind.STEP_SAID, self.step, self.attempt, data={"line": line[:LINE_LIMIT]}))
 
     def progress(self, done: int, total: int | None, unit: str, **figures: Value) -> None:
         now = self.clock.monotonic()

@@ -218,7 +218,9 @@ class _Engine:
             self._include,
         )
         try:
-            return await Conductor(runtime, self.journal, executor, engine, self.stop).conduct(events, self.said)
+            return await Conductor(runtime, self.journal, self.journal_url, executor, engine, self.stop).conduct(
+                events, self.said
+            )
         finally:
             recorder.close()
 

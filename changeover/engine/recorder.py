@@ -151,7 +151,8 @@ class Recorder:
             except JournalUnavailable as error:
                 self._trouble = error
                 if attempt == 0:
-                    self.tell(f"the journal cannot be written: {error}; no step starts until it can")
+                    cure = f" ({error.hint})" if error.hint else ""
+                    self.tell(f"{error}{cure}; no step starts until it can be, what runs goes on, `hold` and `abort` still work")
                 await asyncio.sleep(_PAUSES[min(attempt, len(_PAUSES) - 1)])
             else:
                 self._trouble = None
