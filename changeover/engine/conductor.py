@@ -60,6 +60,7 @@ class Conductor:
     seconds: Seconds = field(init=False)
     suspensions: Suspensions = field(init=False)
     unwritten: Unwritten = field(init=False)
+    door: Door = field(init=False)
     _reader: Worker = field(default_factory=lambda: Worker("journal-reader"))
     _answered: set[int] = field(default_factory=set)
 
@@ -74,6 +75,7 @@ class Conductor:
         self.commands = Commands(self.runtime, self.decisions, self.seconds)
         self.suspensions = Suspensions(self.runtime)
         self.unwritten = Unwritten(self.runtime, self.attempts)
+        self.door = Door(self.journal_url, self.runtime.run.id, self.unwritten.ask)
         self.attempts.held_back = lambda: self.unwritten.any
 
     async def conduct(self, events: Sequence[Event], said: Sequence[Draft] = ()) -> Ended:
@@ -82,7 +84,7 @@ class Conductor:
         self.seconds.recall(events)
         self.runtime.doubted.update({key: self.runtime.step(key).reason for key in doubts(events)})
         poll: asyncio.Task[None] | None = None
-        door = Door(self.journal_url, self.runtime.run.id, self.unwritten.ask)
+        self.door.open()
         try:
             self._open(said)
             mark = await self._take_commands(-1)  # a hold that was asked for while no engine ran holds before anything begins
@@ -97,7 +99,7 @@ class Conductor:
         finally:
             self.recovery.cancel()
             self.beginning.cancel()
-            door.close()
+            self.door.close()
             await _cancelled(writer, poll)
             self._reader.close()
 
@@ -208,7 +210,8 @@ class Conductor:
                 await self.runtime.recorder.flush()
                 self.unwritten.forget_written()
         except JournalUnavailable:
-            return seen  # the recorder says so; commands wait meanwhile
+            self.door.open()  # whoever it was taken over from may have had it until now
+            return seen  # the recorder says so; commands wait meanwhile, or come in by the door
         return mark
 
     def _act_on(self, record: CommandRecord) -> None:

@@ -64,12 +64,19 @@ class Door:
     def __init__(self, journal_url: str, run: str, answer: Answer) -> None:
         self._answer = answer
         self._run = run
+        self._name = _name(journal_url, run)
         self._socket: socket.socket | None = None
+
+    def open(self) -> None:
+        """Let people in, unless it is open; nothing where there is no such socket, or another engine of the run has it."""
+        if self._socket is not None:
+            return
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            made.bind(_name(journal_url, run))
+            made.bind(self._name)
             made.listen(8)
-        except OSError:  # not Linux, or another engine of the same run has it: then there is no such way
+        except OSError:
+            made.close()
             return
         self._socket = made
         threading.Thread(target=self._serve, args=(made,), name="door", daemon=True).start()
