@@ -31,7 +31,7 @@ settings.register_profile("search", deadline=None, print_blob=True)
 settings.load_profile("release" if os.environ.get("CI") else "search")
 
 
-def _not_installed(what: str) -> NoReturn:
+def not_installed(what: str) -> NoReturn:
     """On the way to a release nothing may be left out; elsewhere a missing server is only named."""
     message = f"{what} is not installed; `make test` installs it"
     if os.environ.get("CI"):
@@ -51,7 +51,7 @@ def server_folder() -> Iterator[Path]:
 def postgresql_server(server_folder: Path) -> Iterator[PostgresqlServer]:
     """A PostgreSQL server."""
     if postgresql.find() is None:
-        _not_installed("PostgreSQL")
+        not_installed("PostgreSQL")
     server = postgresql.start(server_folder / "postgresql", password="pg-s3cret", fsync=False)  # noqa: S106 - a test's own
     yield server
     postgresql.stop(server.process, server.folder)
@@ -61,7 +61,7 @@ def postgresql_server(server_folder: Path) -> Iterator[PostgresqlServer]:
 def mariadb_server(server_folder: Path) -> Iterator[MariadbServer]:
     """A MariaDB server."""
     if mariadb.find() is None:
-        _not_installed("MariaDB")
+        not_installed("MariaDB")
     server = mariadb.start(server_folder / "mariadb", password="ma-s3cret", fsync=False)  # noqa: S106 - a test's own
     yield server
     mariadb.stop(server.process, server.folder)
@@ -99,7 +99,7 @@ def fresh_mariadb_url(mariadb_server: MariadbServer) -> Iterator[str]:
 def sshd(server_folder: Path) -> Iterator[SshServer]:
     """A real sshd of this account: address, port, user, key, known_hosts, folder."""
     if ssh.find() is None:
-        _not_installed("an SSH server (sshd)")
+        not_installed("an SSH server (sshd)")
     server = ssh.start(server_folder / "sshd")
     yield server
     ssh.stop(server.process, server.folder)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from changeover.contracts import Value, key
+from changeover.runbook.channels import ChannelEntry
 from changeover.runbook.position import NOWHERE, Position
 
 
@@ -45,18 +45,6 @@ class ServiceEntry:
 
     url: str = key("base URL")
     headers: Mapping[str, str] = key("sent with every request; values may be references", default_factory=dict)
-    at: Position = field(default=NOWHERE, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelEntry:
-    """A customer channel: how it is closed, opened, and seen from outside."""
-
-    adapter: Literal["http", "flag_file"] = key("how its state is switched")
-    url: str = key("http: the control resource", default="")
-    path: str = key("flag_file: the flag that closes it while it exists", default="")
-    probe: str = key("the public front door, asked after every change", default="")
-    headers: Mapping[str, str] = key("http: sent to the control resource; values may be references", default_factory=dict)
     at: Position = field(default=NOWHERE, compare=False)
 
 

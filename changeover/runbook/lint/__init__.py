@@ -10,6 +10,7 @@ from changeover.runbook import collector
 from changeover.runbook.bundle import Bundle
 from changeover.runbook.findings import Finding
 from changeover.runbook.lint import (
+    channels,
     doubles,
     graph,
     identity,
@@ -56,7 +57,7 @@ RULES: Final[tuple[Callable[[View], None], ...]] = (
     reachable.conditions_hold_sometimes,
     doubles.nothing_twice,
     secrets.secrets_are_references,
-    secrets.channels_are_complete,
+    channels.channels_are_complete,
 )
 
 

@@ -78,16 +78,22 @@ def groups_resolve(view: View) -> None:
     """Every group is made of hosts and groups that are there, and no group contains itself."""
     systems = view.bundle.systems
     for name, members in systems.groups.items():
-        for number, member in enumerate(members):
-            at = view.place(systems.at, "groups", name, number)
-            if member not in systems.hosts and member not in systems.groups:
-                _unknown(view, Mention("hosts", member, at, at), {*systems.hosts, *systems.groups})
+        unknown_hosts(view, members, "groups", name)
         if _contains_itself(view, name):
             at = view.place(systems.at, "groups", name)
             view.report("cycle", f"group `{name}` contains itself", "remove it from its members", at)
         if name in systems.hosts:
             at = view.place(systems.at, "groups", name)
             view.report("duplicate-id", f"`{name}` is a host and a group", "give one of them another name", at)
+
+
+def unknown_hosts(view: View, names: Iterable[str], *words: str) -> None:
+    """Report those of *names*, the list below *words* in the systems file, that are neither hosts nor groups."""
+    known = {*view.bundle.systems.hosts, *view.bundle.systems.groups}
+    for number, name in enumerate(names):
+        if name not in known and "${" not in name:
+            at = view.place(view.bundle.systems.at, *words, number)
+            _unknown(view, Mention("hosts", name, at, at), known)
 
 
 def _contains_itself(view: View, name: str) -> bool:

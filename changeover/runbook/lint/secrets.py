@@ -59,12 +59,3 @@ def _examine(view: View, at: Position, text: str, word: str, *, in_systems: bool
         view.report("secret-in-clear", "a password stands in this URL", hint, at)
     elif _SECRET_KEY.search(word) and text and not text.startswith(_REFERENCES) and "${" not in text and word != "key":
         view.report("secret-in-clear", f"`{word}` stands here in clear", _HINT, at)
-
-
-def channels_are_complete(view: View) -> None:
-    """A channel has what its adapter needs."""
-    for name, channel in view.bundle.systems.channels.items():
-        word, given = ("url", channel.url) if channel.adapter == "http" else ("path", channel.path)
-        if not given:
-            message = f"channel `{name}` needs `{word}`: its adapter is `{channel.adapter}`"
-            view.report("missing-key", message, f"add `{word}:`", channel.at)

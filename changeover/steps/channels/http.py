@@ -1,19 +1,30 @@
-"""The ``http`` adapter: a control resource that answers GET and takes PUT of ``{state, says, until}``."""
+"""The ``http`` adapter: a control resource that answers GET and takes PUT of ``{state, says, until, percent}``."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from changeover.contracts import Context, Value
 from changeover.errors import Setback, Unclear
-from changeover.runbook.systems import ChannelEntry
-from changeover.steps.channels.contract import Announcement, ChannelBroken, ChannelMisconfigured, ChannelState
+from changeover.runbook.channels import ChannelEntry
+from changeover.steps.channels.contract import (
+    EVERYBODY,
+    NOBODY,
+    Announcement,
+    ChannelBroken,
+    ChannelState,
+    Standing,
+    percent_of,
+)
 from changeover.steps.exchange import Reply, Request, exchange
 from changeover.steps.references import revealed
 
-_SECONDS = 15.0
+_SECONDS: Final = 15.0
+#: What of a control resource is its state; the rest is only told.
+_STATE: Final = ("state", "says", "until", "percent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,17 +37,17 @@ class HttpChannel:
     _headers: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        if not self.entry.url:
-            raise ChannelMisconfigured(self.name, "url")
         object.__setattr__(self, "_headers", revealed(self.context, self.entry.headers))
 
-    def state(self) -> ChannelState:
+    def standing(self) -> Standing:
         """What the control resource says."""
-        said = self._read().get("state")
-        try:
-            return ChannelState(str(said))
-        except ValueError:
-            raise ChannelBroken(self.name, f"{self.entry.url} says its state is {said!r}, not open or closed") from None
+        said = self._read()
+        state, percent = said.get("state"), said.get("percent")
+        if state == str(ChannelState.PARTLY_OPEN):
+            return Standing(percent_of(self.name, percent, f"`percent` at {self.entry.url}"), self._kept(said))
+        if state not in {str(ChannelState.OPEN), str(ChannelState.CLOSED)}:
+            raise ChannelBroken(self.name, f"{self.entry.url} says its state is {state!r}, not open or closed")
+        return Standing(EVERYBODY if state == str(ChannelState.OPEN) else NOBODY, self._kept(said))
 
     def close(self, announcement: Announcement) -> None:
         """PUT closed."""
@@ -49,10 +60,24 @@ class HttpChannel:
         """PUT open."""
         self._write({"state": str(ChannelState.OPEN)})
 
+    def share(self, percent: int) -> None:
+        """PUT partly open; a resource that does not know the word refuses it, or stays as it is."""
+        self._write({"state": str(ChannelState.of(percent)), "percent": percent})
+
+    def put_back(self, saved: Value) -> None:
+        """PUT what it said then."""
+        if not isinstance(saved, Mapping) or "state" not in saved:
+            raise ChannelBroken(self.name, f"{saved!r} was not saved from {self.entry.url}")
+        self._write(dict(saved))
+
     def in_flight(self) -> int | None:
         """``in_flight`` of the control resource, when it has one."""
         count = self._read().get("in_flight")
         return count if isinstance(count, int) and not isinstance(count, bool) else None
+
+    @staticmethod
+    def _kept(said: Mapping[str, Any]) -> dict[str, Value]:
+        return {word: said[word] for word in _STATE if said.get(word) not in (None, "")}
 
     def _read(self) -> dict[str, Any]:
         reply = self._answered(Request("GET", self.entry.url, self._headers))

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from changeover.contracts import Answer, Found, OnUnknown
-from changeover.runbook.systems import ChannelEntry
+from changeover.runbook.channels import ChannelEntry
 from changeover.runbook.values import ParametersRefused
-from changeover.steps.channel import CannotDrain, NotSwitched
 from changeover.steps.channels import front_door
 from changeover.steps.channels.contract import ChannelBroken, ChannelMisconfigured
 from changeover.steps.channels.front_door import NotSeenOutside
 from changeover.steps.channels.http import Refused
+from changeover.steps.channels.switching import NotSwitched
 from changeover.testing import FakeContext
 
 
@@ -25,7 +25,7 @@ def shop(context: FakeContext, service: Any, monkeypatch: pytest.MonkeyPatch) ->
     def control(handler: Any, content: Any) -> None:
         if content:
             state.update(json.loads(content))
-        service.answer("GET", "/", *([200, b"shop"] if state["state"] == "open" else [503, b"closed", {"Retry-After": "60"}]))
+        service.answer("GET", "/", *([200, b"shop"] if state["state"] != "closed" else [503, b"closed", {"Retry-After": "60"}]))
         send(handler, 200, state)
 
     def send(handler: Any, status: int, body: Any) -> None:
@@ -45,7 +45,7 @@ def shop(context: FakeContext, service: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_closing_tells_customers_why_and_is_seen_from_outside(bound: Any, context: FakeContext, shop: Any, service: Any) -> None:
     result = bound("channel", "{close: web-shop, says: Back at 21, until: 2027-03-14 21:00}").run(context)
-    assert result.output == {"before": "open", "after": "closed"}
+    assert result.output == {"before": "open", "after": "closed", "percent": 0, "saved": {"state": "open"}}
     assert "503, in maintenance" in result.summary
     assert (shop["says"], shop["until"]) == ("Back at 21", "2027-03-14T21:00:00+00:00")
     assert all(headers.get("X-Key") == "k3y" for _, path, headers, _ in service.asked if path == "/control")
@@ -53,10 +53,32 @@ def test_closing_tells_customers_why_and_is_seen_from_outside(bound: Any, contex
 
 def test_closing_and_opening_again_is_harmless(bound: Any, context: FakeContext, shop: Any) -> None:
     close, reopen = bound("channel", "{close: web-shop}"), bound("channel", "{open: web-shop}")
-    assert close.run(context).output == {"before": "open", "after": "closed"}
-    assert close.run(context).output == {"before": "closed", "after": "closed"}
-    assert reopen.run(context).output == {"before": "closed", "after": "open"}
-    assert reopen.run(context).output == {"before": "open", "after": "open"}
+    moves = [step.run(context).output for step in (close, close, reopen, reopen)]
+    assert [(move["before"], move["after"]) for move in moves] == [
+        ("open", "closed"),
+        ("closed", "closed"),
+        ("closed", "open"),
+        ("open", "open"),
+    ]
+
+
+def test_it_is_put_back_with_the_words_it_had(bound: Any, context: FakeContext, shop: Any) -> None:
+    bound("channel", "{close: web-shop, says: Back at 21}").run(context)
+    as_it_was = bound("channel", "{read: web-shop}").run(context).output["saved"]
+    bound("channel", "{open: web-shop}").run(context)
+    shop["says"] = ""
+    back = bound("channel", "{put_back: web-shop, as: '${s}'}", {"s": as_it_was})
+    assert back.run(context).output["after"] == "closed"
+    assert shop["says"] == "Back at 21"
+    with pytest.raises(ChannelBroken, match="was not saved from"):
+        bound("channel", "{put_back: web-shop, as: '${s}'}", {"s": "open"}).run(context)
+
+
+def test_a_control_that_knows_shares_is_opened_by_shares(bound: Any, context: FakeContext, shop: Any) -> None:
+    bound("channel", "{close: web-shop}").run(context)
+    result = bound("channel", "{open: web-shop, share: [25%], pause: 1s}").run(context)
+    assert (result.output["after"], result.output["percent"], shop["percent"]) == ("partly open", 25, 25)
+    assert "web-shop is open for 25 %" in context.said
 
 
 def test_a_channel_that_does_not_reopen_outside_fails(bound: Any, context: FakeContext, shop: Any, service: Any) -> None:
@@ -126,7 +148,7 @@ def test_its_state_decides_whether_it_happened(bound: Any, context: FakeContext,
     close.run(context)
     probe = close.probe(context)
     assert probe.found is Found.DONE
-    assert probe.output == {"before": None, "after": "closed"}
+    assert probe.output == {"before": None, "after": "closed", "percent": 0, "saved": None}
 
 
 def test_control_and_front_door_that_differ_are_partial(bound: Any, context: FakeContext, shop: Any, service: Any) -> None:
@@ -150,7 +172,7 @@ def test_a_dry_run_reads_the_state_and_switches_nothing(bound: Any, context: Fak
 def test_draining_waits_until_nothing_is_under_way(
     bound: Any, context: FakeContext, shop: Any, service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("changeover.steps.channel._DRAIN_LOOK", 0.01)
+    monkeypatch.setattr("changeover.steps.channels.switching.DRAIN_LOOK", 0.01)
     bound("channel", "{close: web-shop}").run(context)
     control = service.answers["GET", "/control"]
 
@@ -167,45 +189,44 @@ def test_an_open_channel_cannot_be_drained(bound: Any, context: FakeContext, sho
         bound("channel", "{drain: web-shop}").run(context)
 
 
-@pytest.fixture
-def app(context: FakeContext) -> Any:
-    """A channel that is closed while a file exists."""
-    (context.folder / "web").mkdir()
-    context.systems = {"channels": {"app": ChannelEntry("flag_file", path="web/closed.flag")}}
-    return context.folder / "web" / "closed.flag"
-
-
-def test_a_flag_file_closes_and_opens(bound: Any, context: FakeContext, app: Any) -> None:
-    result = bound("channel", "{close: app, says: Vissza 21-kor}").run(context)
-    assert result.output == {"before": "open", "after": "closed"}
-    assert "not looked at from outside" in result.summary
-    assert json.loads(app.read_text())["says"] == "Vissza 21-kor"
-    assert [path.name for path in app.parent.iterdir()] == ["closed.flag"]
-    assert bound("channel", "{open: app}").run(context).output == {"before": "closed", "after": "open"}
-    assert bound("channel", "{open: app}").run(context).output == {"before": "open", "after": "open"}
-    assert not app.exists()
-
-
-def test_a_flag_file_cannot_tell_what_is_under_way(bound: Any, context: FakeContext, app: Any) -> None:
-    app.touch()
-    with pytest.raises(CannotDrain, match="flag_file"):
-        bound("channel", "{drain: app}").run(context)
-
-
-def test_a_flag_file_whose_folder_is_missing_is_named(bound: Any, context: FakeContext, app: Any) -> None:
-    app.parent.rmdir()
-    with pytest.raises(ChannelBroken, match=r"cannot create its flag .*closed.flag: No such file"):
-        bound("channel", "{close: app}").run(context)
-
-
-@pytest.mark.parametrize("adapter", ["http", "flag_file"])
-def test_a_channel_without_its_address_is_named(bound: Any, context: FakeContext, adapter: Any) -> None:
-    context.systems = {"channels": {"app": ChannelEntry(adapter)}}
-    with pytest.raises(ChannelMisconfigured, match="app has no"):
+@pytest.mark.parametrize(
+    ("keys", "missing"),
+    [
+        ({"adapter": "http"}, "url"),
+        ({"adapter": "flag_file"}, "path"),
+        ({"adapter": "haproxy", "socket": "s"}, "map"),
+        ({"adapter": "haproxy", "socket": "s", "servers": ("app",)}, "backend"),
+        ({"adapter": "kamailio", "socket": "s"}, "table"),
+        ({"adapter": "asterisk", "address": "a:1", "user": "u", "table": "t"}, "password"),
+        ({"adapter": "ssh", "on": ("app-1",)}, "commands"),
+    ],
+)
+def test_a_channel_without_what_its_adapter_needs_is_named(bound: Any, context: FakeContext, keys: Any, missing: str) -> None:
+    context.systems = {"channels": {"app": ChannelEntry(**keys)}}
+    with pytest.raises(ChannelMisconfigured, match=f"app has no `{missing}`"):
         bound("channel", "{open: app}").run(context)
 
 
-@pytest.mark.parametrize("yaml", ["{}", "{open: a, close: a}", "{open: a, says: hello}"])
+@pytest.mark.parametrize(
+    "yaml",
+    [
+        "{}",
+        "{open: a, close: a}",
+        "{open: a, says: hello}",
+        "{close: a, share: [10%]}",
+        "{open: a, share: [50%, 10%]}",
+        "{open: a, share: [10%, 10%]}",
+        "{open: a, share: [0%, 10%]}",
+        "{open: a, share: [110%]}",
+        "{open: a, share: [ten]}",
+        "{open: a, pause: 5m}",
+        "{open: a, share: [10%], pause: 0s}",
+        "{close: a, check: 'checks.web:well'}",
+        "{close: a, within: 5m}",
+        "{put_back: a}",
+        "{open: a, as: {x: 1}}",
+    ],
+)
 def test_what_is_no_change_of_a_channel_is_refused(bound: Any, yaml: str) -> None:
     with pytest.raises(ParametersRefused):
         bound("channel", yaml)
