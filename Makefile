@@ -9,10 +9,10 @@ PYTEST := $(BIN)/python -m pytest
 # Most tests wait for servers and processes: a few more workers than cores make the suite shorter.
 WORKERS ?= 3
 
-.PHONY: help setup packages demo test unit check static lint types contracts runbooks pythons bench soak lock clean
+.PHONY: help setup packages demo test unit check static lint types contracts runbooks pythons bench bench-transfer soak lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## make .venv with everything that demo and test need (seconds when it is there)
 
@@ -72,6 +72,9 @@ pythons: setup ## the unit tests on every installed Python from 3.11 to 3.13
 
 bench: setup ## performance side by side, as JSON lines
 	@for bench in benchmarks/*.py; do $(BIN)/python "$$bench" || exit 1; done
+
+bench-transfer: setup packages ## copies of one table, side by side with pgloader and COPY (ROWS="300000 1000000")
+	@$(BIN)/python benchmarks/transfer $(ROWS)
 
 soak: setup packages ## the long runs
 	@CHANGEOVER_SOAK=1 $(PYTEST) tests/chaos -q

@@ -54,6 +54,10 @@ class Migrate:
     source while others are copied, so that a difference shows in the first minutes. `{undo: STEP}` takes back what STEP
     wrote, and exactly that.
 
+    From MariaDB or MySQL to PostgreSQL the source joins thousands of rows into one value, from PostgreSQL to PostgreSQL COPY
+    is passed on, wherever that is proven to write the same; rows that somebody has to look at go one by one. The step says
+    which way each table goes, and why.
+
     Output: `{tables: {name: {source, copied, rejected}}, rows, rejected, seconds}`; of an undo `{tables: {name: deleted}, rows}`.
 
     Dry run: the tables are compared, and rows that would be rejected are counted; nothing is written.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,8 @@ from changeover.errors import Setback
 from changeover.transfer.mapping import Change, ColumnMapping
 
 Convert = Callable[[Any], Any]
+#: The same for a whole column at once; None stands for NULL and stays.
+Batch = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 @dataclass(eq=False)
@@ -103,3 +105,44 @@ def in_order(steps: list[Convert]) -> Convert | None:
         return value
 
     return through
+
+
+#: The same changes for columns of text.
+_BATCHES: Final[Mapping[Change, Batch]] = {
+    "trim": lambda values: [value and value.strip() for value in values],
+    "lower": lambda values: [value and value.lower() for value in values],
+    "upper": lambda values: [value and value.upper() for value in values],
+    "zero_date_to_null": lambda values: [None if value and value.startswith("0000-00-00") else value for value in values],
+    "empty_to_null": lambda values: [value or None for value in values],
+}
+
+
+def batch_of(mapping: ColumnMapping | None) -> Batch:
+    """What happens to a column of text on its way. It raises Unfit when a single value would."""
+    steps = [_BATCHES[change] for change in mapping.do] if mapping is not None else []
+    if mapping is not None and mapping.map:
+        steps.append(_looked_up(mapping.map, mapping.unmapped))
+
+    def through(values: Sequence[Any]) -> Sequence[Any]:
+        for step in steps:
+            values = step(values)
+        return values
+
+    return through
+
+
+def _looked_up(table: Mapping[str, Value], unmapped: str) -> Batch:
+    known: dict[str | None, Value] = {None: None}
+    known.update(table)
+
+    def look_up(values: Sequence[Any]) -> Sequence[Any]:
+        if unmapped == "keep":
+            return [known.get(value, value) for value in values]
+        if unmapped == "null":
+            return [known.get(value) for value in values]
+        try:
+            return [known[value] for value in values]
+        except KeyError as missing:
+            raise Unfit(f"`map` does not name {shown(missing.args[0])}") from None
+
+    return look_up

@@ -17,10 +17,13 @@ from changeover.contracts import Context, Database
 from changeover.counting import counted
 from changeover.errors import Setback
 from changeover.transfer.adapters import dialect_of
+from changeover.transfer.carriers import Carrier
 from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableRecord, TableState, Tally, packed, unpacked
 from changeover.transfer.databases import reason
 from changeover.transfer.mapping import Mapped
 from changeover.transfer.onlooker import Onlooker
+from changeover.transfer.pace import Unhurried
+from changeover.transfer.paths import carrier_of, path_of
 from changeover.transfer.planning import MigrationRefused, Side, TablePlan, plan_tables
 from changeover.transfer.preparing import record_of
 from changeover.transfer.reading import Reader
@@ -163,6 +166,7 @@ class _Copy:
         self.dialect = target.dialect
         self.reading = source.connection
         self.writing = target.connection
+        self.pace = Unhurried(self.context.check_stopped)
         self.started = self.context.clock.monotonic()
         self.total = 0
         self.read_before = 0
@@ -219,7 +223,8 @@ class _Copy:
     def _table(self, plan: TablePlan, record: TableRecord, *, resumed: bool) -> TableReport:
         again = resumed and self._try_letters_again(plan, record)
         if record.state is TableState.PLANNED or again:
-            while self._next_chunk(plan, record):
+            carrier = self._carrier(plan, record)
+            while self._next_chunk(plan, record, carrier):
                 self._tell(plan)
             if plan.refers_to_itself:
                 while self._try_letters_again(plan, record):  # a row may refer to one that came after it
@@ -233,15 +238,22 @@ class _Copy:
         tally = self._once(lambda connection: self.control.tally(connection, plan.number))
         return TableReport(tally.read, tally.written, tally.rejected)
 
+    def _carrier(self, plan: TablePlan, record: TableRecord) -> Carrier:
+        path = path_of(plan, self.source, self.target, keeps_keys=record.keeps_keys)
+        if path.words:
+            self.context.say(path.words)
+        self.writing.rollback()
+        return carrier_of(path, plan, self.source, self.target, self.pace, keeps_keys=record.keeps_keys)
+
     def _state(self, record: TableRecord, state: TableState) -> None:
         with transaction(self.writing, self.dialect):
             self.control.set_state(self.writing, record.number, state, self.context.clock.now())
 
-    def _next_chunk(self, plan: TablePlan, record: TableRecord) -> bool:
+    def _next_chunk(self, plan: TablePlan, record: TableRecord, carrier: Carrier) -> bool:
         """Copy one chunk; False when the table has none left. Waits while other workers hold the last ones."""
         self.context.check_stopped()
         copied: list[ChunkRecord] = []
-        if self._patiently(lambda: self._copy_chunk(plan, record, copied)):
+        if self._patiently(lambda: self._copy_chunk(plan, record, carrier, copied)):
             if not plan.refers_to_itself:
                 self._refuse_rejects()
             if self.migration.onlooker is not None:
@@ -264,16 +276,13 @@ class _Copy:
                     raise
             self.context.sleep(0.2)
 
-    def _copy_chunk(self, plan: TablePlan, record: TableRecord, copied: list[ChunkRecord]) -> bool:
+    def _copy_chunk(self, plan: TablePlan, record: TableRecord, carrier: Carrier, copied: list[ChunkRecord]) -> bool:
         with transaction(self.writing, self.dialect):
             chunk = self.control.claim(self.writing, plan.number, self.dialect)
             if chunk is None:
                 return False
             outcome = Outcome()
-            writer = Writer(self.writing, self.dialect, plan, keep_keys=record.keeps_keys)
-            for rows in Reader(self.reading, plan).batches(chunk.range):
-                self.context.check_stopped()
-                writer.write(rows, outcome, self.context.check_stopped)
+            carrier.carry(chunk.range, outcome)
             keys = packed(outcome.keys) if record.keeps_keys else None
             done = replace(
                 chunk, state="done", read=outcome.read, written=outcome.written, rejected=len(outcome.letters), keys=keys
@@ -303,7 +312,7 @@ class _Copy:
             letters = self.control.letters(self.writing, plan.number, number)
             rows = Reader(self.reading, plan).rows_at([letter.key for letter in letters])
             outcome = Outcome()
-            Writer(self.writing, self.dialect, plan, keep_keys=record.keeps_keys).write(rows, outcome, self.context.check_stopped)
+            Writer(self.writing, self.dialect, plan, keep_keys=record.keeps_keys).write(rows, outcome, self.pace)
             keys = packed([*unpacked(chunk.keys), *outcome.keys]) if record.keeps_keys else None
             after = replace(
                 chunk,

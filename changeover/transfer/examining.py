@@ -14,6 +14,7 @@ from changeover.counting import counted
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.databases import StatementFailed, reason
 from changeover.transfer.mapping import ColumnMapping, Mapped
+from changeover.transfer.paths import path_of
 from changeover.transfer.planning import Feed, MigrationRefused, Side, TablePlan, plan_tables
 from changeover.transfer.preparing import key_problems
 from changeover.transfer.reading import Reader, column, literal
@@ -30,6 +31,7 @@ class Examined:
     rejects: Mapping[str, int]  # why -> how many values
     left_out: tuple[str, ...]  # columns of the source that go nowhere
     chunks: int
+    path: str  # which way its rows would take, and why; empty: there is only one
 
 
 def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Examined]:
@@ -43,12 +45,12 @@ def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Exa
     database = source.name
     try:
         with session(source, dialects[0], autocommit=True) as reading, session(target, dialects[1]) as writing:
-            plans = plan_tables(mapped, Side(source, dialects[0], reading), Side(target, dialects[1], writing))
-            writing.rollback()
+            near, far = Side(source, dialects[0], reading), Side(target, dialects[1], writing)
+            plans = plan_tables(mapped, near, far)
             problems = [problem for plan in plans for problem in key_problems(plan, Reader(reading, plan))]
             if problems:
                 raise MigrationRefused(tuple(problems))
-            return {plan.into: _examined(plan, reading) for plan in plans}
+            return {plan.into: _examined(plan, reading, path_of(plan, near, far, keeps_keys=False).words) for plan in plans}
     except SQLAlchemyError as error:
         raise StatementFailed(database, "looking at the tables", reason(error)) from error
 
@@ -57,20 +59,22 @@ def words(examined: Mapping[str, Examined]) -> Iterator[str]:
     """What people should read."""
     for name, table in examined.items():
         yield f"{table.source} -> {name}: {counted(table.rows, 'row')} in {counted(table.chunks, 'chunk')}"
+        if table.path:
+            yield table.path
         if table.left_out:
             yield f"{table.source}: copied without {', '.join(table.left_out)} (nothing in the target takes it)"
         for why, values in table.rejects.items():
             yield f"{name}: {values:,} x {why}"
 
 
-def _examined(plan: TablePlan, reading: sa.Connection) -> Examined:
+def _examined(plan: TablePlan, reading: sa.Connection, path: str) -> Examined:
     reader = Reader(reading, plan)
     suspicions = dict(_suspicions(plan, reading.dialect.name))
     counts: list[Any] = [sa.func.sum(sa.case((condition, 1), else_=0)) for condition in suspicions.values()]
     row = reader.figures([sa.func.count(), *counts])
     rejects = {why: int(number) for why, number in zip(suspicions, row[1:], strict=True) if number}
     rows = int(row[0])
-    return Examined(plan.mapping.source, rows, rejects, plan.left_out, -(-rows // plan.chunk_rows))
+    return Examined(plan.mapping.source, rows, rejects, plan.left_out, -(-rows // plan.chunk_rows), path)
 
 
 def _suspicions(plan: TablePlan, dialect: str) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:

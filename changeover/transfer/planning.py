@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from changeover.contracts import Database
 from changeover.errors import Setback
-from changeover.transfer.changes import Convert, changes_of, in_order
+from changeover.transfer.changes import Convert, Unfit, changes_of, in_order
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.fitting import Target, fit
 from changeover.transfer.mapping import ColumnMapping, Mapped, TableMapping, TextPolicy
@@ -30,11 +30,31 @@ class Feed:
     constant: Any
     convert: Convert | None  # None: every value fits as it is
     required: bool  # NULL may come and must not arrive
+    mapping: ColumnMapping | None = None
+
+    @property
+    def changed(self) -> bool:
+        """Whether its author wants another value than the source's."""
+        return self.mapping is not None and bool(self.mapping.do or self.mapping.map)
 
     @property
     def untouched(self) -> bool:
         """Whether the source's value arrives as it is."""
         return self.convert is None and self.source is not None
+
+
+def converted(feed: Feed, values: Sequence[Any]) -> Sequence[Any]:
+    """What becomes of some values of a feed.
+
+    Raises:
+        Unfit: one of them cannot stand in its column.
+    """
+    convert = feed.convert
+    if convert is not None:
+        values = [None if value is None else convert(value) for value in values]
+    if feed.required and None in values:
+        raise Unfit("it is empty and must not be")
+    return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +100,8 @@ class TablePlan:
         if len(self.handle) != 1 or len(self.key) != 1:
             return None
         feed = self.feeds[self.handle[0]]
-        plain = not feed.constant and not self._changed(feed) and feed.source == self.key[0]
+        plain = not feed.constant and not feed.changed and feed.source == self.key[0]
         return feed.target if plain and feed.target.sort is feed.source.sort is Sort.INTEGER else None  # type: ignore[union-attr] # plain says so
-
-    def _changed(self, feed: Feed) -> bool:
-        mapping = self.mapping.filled.get(feed.target.name)
-        return mapping is not None and bool(mapping.do or mapping.map)
 
 
 @dataclass(eq=False)
@@ -220,7 +236,7 @@ class _Matcher:
         last = fit(None if steps else source, column, target, source_dialect=self.near.dialect.name)
         may_be_empty = bool(steps) or source is None or source.nullable or self.near.dialect.name == "sqlite"
         convert = in_order([*steps, last] if last is not None else steps)
-        return Feed(column, source, expression, constant, convert, required=may_be_empty and not column.nullable)
+        return Feed(column, source, expression, constant, convert, may_be_empty and not column.nullable, mapping)
 
     def _key(self) -> tuple[Column, ...]:
         names = self.mapping.key_columns or self.source.primary_key

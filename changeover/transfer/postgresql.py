@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, NotSupportedError, ProgrammingError
 
+from changeover.transfer.copy_command import copy_in
 from changeover.transfer.dialects import Complaint, Counter, delete_all, hashed_fields
+from changeover.transfer.encoding import copied_text
 from changeover.transfer.forms import Field, Form
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
@@ -32,6 +33,7 @@ class Postgresql:
     keeps_digits: bool = True
 
     def prepare(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("SET client_encoding = 'UTF8'")
         connection.exec_driver_sql("SET TIME ZONE 'UTC'")
         connection.exec_driver_sql("SET datestyle = 'ISO, YMD'")
         connection.exec_driver_sql("SET intervalstyle = 'postgres'")
@@ -75,17 +77,8 @@ class Postgresql:
         return f"CAST(CAST('x' || lpad({digits}, 16, '0') AS bit(64)) AS bigint)"
 
     def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        preparer = connection.dialect.identifier_preparer
-        names = ", ".join(preparer.quote(column) for column in columns)
-        statement = f"COPY {table.quoted(connection.dialect)} ({names}) FROM STDIN"
-        driver: Any = connection.connection.driver_connection
-        try:
-            with driver.cursor() as cursor, cursor.copy(statement) as copy:
-                for row in rows:
-                    copy.write_row(row)
-        except psycopg.Error as error:
-            # COPY goes past SQLAlchemy, which would have wrapped it
-            raise DBAPIError.instance(statement, None, error, psycopg.Error, True, dialect=connection.dialect) from error  # noqa: FBT003
+        text = copied_text(list(zip(*rows, strict=True)), len(rows))
+        copy_in(connection, table, columns, [text], format_="text")
 
     def complaint(self, error: BaseException) -> Complaint | None:
         cause: Any = error.orig if isinstance(error, DBAPIError) else error

@@ -142,6 +142,13 @@ class Reader:
                 return
             area = Range(tuple(found[-1][-width:]), area.upto)
 
+    def boundary(self, area: Range, rows: int) -> Key | None:
+        """The key of the last one of the first *rows* rows of a range; None when it has fewer."""
+        order = [column(name) for name in self._names]
+        select = self._filtered(sa.select(*self._keys())).where(*within(self._names, area)).order_by(*order)
+        found = self.connection.execute(select.limit(1).offset(rows - 1)).first()
+        return None if found is None else tuple(found)
+
     def rows_at(self, keys: Sequence[Key]) -> Sequence[Row]:
         """The rows with exactly these keys, as far as they are there."""
         found: list[Row] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,8 @@ from changeover.transfer.changes import Unfit
 from changeover.transfer.chunks import Key
 from changeover.transfer.control import DeadLetter
 from changeover.transfer.dialects import Complaint, Dialect
-from changeover.transfer.planning import Feed, TablePlan
+from changeover.transfer.pace import Pace
+from changeover.transfer.planning import TablePlan, converted
 from changeover.transfer.reading import Row
 
 
@@ -35,7 +36,7 @@ class Writer:
     plan: TablePlan
     keep_keys: bool  # whether the outcome shall hold the keys
 
-    def write(self, rows: Sequence[Row], outcome: Outcome, check_stopped: Callable[[], None]) -> None:
+    def write(self, rows: Sequence[Row], outcome: Outcome, pace: Pace) -> None:
         """Write what can be written, put the rest aside.
 
         Raises:
@@ -43,7 +44,7 @@ class Writer:
         """
         outcome.read += len(rows)
         ready = self._converted(rows, outcome)
-        self._insert(ready, outcome, check_stopped)
+        self._insert(ready, outcome, pace)
 
     def _converted(self, rows: Sequence[Row], outcome: Outcome) -> list[tuple[Row, tuple[Any, ...]]]:
         """Rows with what the target shall hold: column by column, and one by one only where a column has a misfit."""
@@ -62,7 +63,7 @@ class Writer:
     def _columns(self, rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
         read = iter(zip(*rows, strict=True))
         columns = [
-            _made(feed, next(read)) if feed.expression else list(_made(feed, [feed.constant])) * len(rows)
+            converted(feed, next(read)) if feed.expression else list(converted(feed, [feed.constant])) * len(rows)
             for feed in self.plan.feeds
         ]
         return zip(*columns, strict=True)
@@ -73,7 +74,7 @@ class Writer:
             value = row[place] if feed.expression else feed.constant
             place += bool(feed.expression)
             try:
-                _made(feed, [value])
+                converted(feed, [value])
             except Unfit as misfit:
                 return self._letter(row, Complaint("unfit", misfit.why, feed.target.name))
         raise AssertionError  # the row was refused a moment ago
@@ -90,10 +91,10 @@ class Writer:
         """The source's key of a row as it was read."""
         return tuple(row[-len(self.plan.key) :])
 
-    def _insert(self, rows: Sequence[tuple[Row, tuple[Any, ...]]], outcome: Outcome, check_stopped: Callable[[], None]) -> None:
+    def _insert(self, rows: Sequence[tuple[Row, tuple[Any, ...]]], outcome: Outcome, pace: Pace) -> None:
         if not rows:
             return
-        check_stopped()
+        pace.went(0)
         try:
             with self.connection.begin_nested():  # a savepoint
                 self.dialect.write(self.connection, self.plan.target.name, self.plan.columns, [ready for _, ready in rows])
@@ -110,14 +111,5 @@ class Writer:
                 outcome.keys += [tuple(ready[place] for place in self.plan.handle) for _, ready in rows]
             return
         half = len(rows) // 2
-        self._insert(rows[:half], outcome, check_stopped)
-        self._insert(rows[half:], outcome, check_stopped)
-
-
-def _made(feed: Feed, values: Sequence[Any]) -> Sequence[Any]:
-    convert = feed.convert
-    if convert is not None:
-        values = [None if value is None else convert(value) for value in values]
-    if feed.required and None in values:
-        raise Unfit("it is empty and must not be")
-    return values
+        self._insert(rows[:half], outcome, pace)
+        self._insert(rows[half:], outcome, pace)

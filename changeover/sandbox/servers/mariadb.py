@@ -80,18 +80,23 @@ def start(folder: Path, *, password: str, fsync: bool = True) -> MariadbServer:
         raise LookupError("mariadb")
     account = ordinary_account("mysql")
     real = place.prepare(folder, account, name="mariadb")
-    log, data, first = real / "server.log", real / "data", real / "first.sql"
+    log, data, first, temporary = real / "server.log", real / "data", real / "first.sql", real / "tmp"
+    place.make_folder(temporary, account)  # of its own: a MariaDB that starts deletes the temporary tables that it finds
     place.write_private(log, "", account)
     place.write_private(first, _first_statements(password), account)
     processes.run_to_end(
         "mariadb",
-        [found.installer, "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db"],
+        [
+            *(found.installer, "--no-defaults", f"--datadir={data}", f"--tmpdir={temporary}"),
+            *("--auth-root-authentication-method=normal", "--skip-test-db"),
+        ],
         log=log,
         folder=real,
         account=account,
     )
     port = processes.free_port()
-    settings = (*_SETTINGS, *(() if fsync else _FAST), f"--port={port}", f"--pid-file={real / 'pid'}", f"--init-file={first}")
+    own = (f"--port={port}", f"--pid-file={real / 'pid'}", f"--init-file={first}", f"--tmpdir={temporary}")
+    settings = (*_SETTINGS, *(() if fsync else _FAST), *own)
     process = processes.spawn(
         "mariadb", [found.server, "--no-defaults", f"--datadir={data}", *settings], log=log, folder=real, account=account
     )

@@ -43,3 +43,10 @@ def write_private(path: Path, text: str, account: Account | None) -> None:
     path.write_text(text, encoding="utf-8")
     if account is not None:
         os.chown(path, account.uid, account.gid)
+
+
+def make_folder(path: Path, account: Account | None) -> None:
+    """Make a folder that only its owner can enter."""
+    path.mkdir(mode=0o700)
+    if account is not None:
+        os.chown(path, account.uid, account.gid)
