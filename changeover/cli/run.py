@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import sys
 from collections.abc import Iterable, Mapping
@@ -53,12 +54,12 @@ class ModeChoice(StrEnum):
 
 @dataclass(eq=False)
 class NoEnvironment(Mistake):
-    """The runbook has a systems file for each environment, and none was named."""
+    """The runbook acts on systems, and no environment was named."""
 
     known: tuple[str, ...]
 
     def __str__(self) -> str:
-        return "say in which environment: the runbook has systems for each"
+        return "say in which environment: the runbook acts on systems, and which ones is never guessed"
 
     @property
     def hint(self) -> str:
@@ -204,7 +205,7 @@ def _examined(session: Session, wanted: Start) -> tuple[Bundle, Examined, Mappin
     values: dict[str, Value] = {}
 
     def given(runbook: Runbook) -> Mapping[str, Value]:
-        if not wanted.environment and "${environment}" in runbook.systems:
+        if not wanted.environment and runbook.systems:
             raise NoEnvironment(_environments(wanted.file, runbook.systems))
         values.update(inputs_of(runbook.inputs, wanted.inputs))
         return values
@@ -239,10 +240,10 @@ def from_here(findings: Iterable[Finding], root: Path) -> tuple[Finding, ...]:
 
 
 def _environments(file: Path, pattern: str) -> tuple[str, ...]:
-    """The environments that have a systems file."""
-    before, _, after = pattern.partition("${environment}")
-    found = sorted(file.parent.glob(f"{before}*{after}"))
-    return tuple(path.relative_to(file.parent).as_posix()[len(before) : -len(after) or None] for path in found)[:6]
+    """The environments that have a systems file; none when one file serves them all."""
+    before, each, after = str(file.parent / pattern).partition("${environment}")
+    found = sorted(glob.glob(f"{glob.escape(before)}*{glob.escape(after)}")) if each else []  # noqa: PTH207 - Path.glob takes no absolute one
+    return tuple(path[len(before) : len(path) - len(after)] for path in found)[:6]
 
 
 def _may_start(session: Session, bundle: Bundle, wanted: Start) -> None:

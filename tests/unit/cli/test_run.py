@@ -133,17 +133,27 @@ def test_a_journal_that_is_none_has_its_own_code(changeover: Call, project: Path
     assert "Traceback" not in err
 
 
-def test_without_its_environment_a_runbook_with_systems_is_refused(changeover: Call, project: Path) -> None:
+@pytest.mark.parametrize(
+    ("systems", "cure"),
+    [
+        ("systems/${environment}.yaml", "--environment lab"),
+        ("../runbooks/systems/${environment}.yaml", "--environment lab"),
+        ("/nothing/${environment}.yaml", "--environment NAME"),
+        ("systems/lab.yaml", "--environment NAME"),
+    ],
+)
+def test_without_its_environment_a_runbook_with_systems_is_refused(
+    changeover: Call, project: Path, systems: str, cure: str
+) -> None:
     runbook = project / "runbooks" / "small.yaml"
-    text = runbook.read_text(encoding="utf-8").replace(
-        "people: people.yaml", "people: people.yaml\nsystems: systems/${environment}.yaml"
-    )
+    text = runbook.read_text(encoding="utf-8").replace("people: people.yaml", f"people: people.yaml\nsystems: {systems}")
     runbook.write_text(text, encoding="utf-8")
     (project / "runbooks" / "systems").mkdir()
     (project / "runbooks" / "systems" / "lab.yaml").write_text("production: false\n", encoding="utf-8")
     code, _, err = changeover("run", "runbooks/small.yaml")
     assert code == 2
-    assert "--environment lab" in err
+    assert "say in which environment" in err
+    assert err.rstrip().endswith(cure)
 
 
 def test_without_the_values_of_this_machine_nothing_is_started(changeover: Call, project: Path) -> None:
