@@ -59,6 +59,8 @@ def common(one: Sort, two: Sort) -> Sort:
             return wide
     if one in NUMERIC or two in NUMERIC:
         return Sort.DECIMAL
+    if {one, two} == {Sort.TIME, Sort.INTERVAL}:
+        return Sort.TIME
     if one in TEMPORAL or two in TEMPORAL:
         return Sort.DATETIME
     return one if two in {Sort.TEXT, Sort.OTHER} else two

@@ -52,6 +52,7 @@ def _rendered(report: Report, title: str, template: str) -> str:
         title=title,
         sign=lambda answer: _SIGNS[answer],
         number=number,
+        value=value,
         cell=cell,
         rows_of=rows_of,
         shown=_SHOWN,
@@ -59,17 +60,18 @@ def _rendered(report: Report, title: str, template: str) -> str:
     )
 
 
-def number(value: Value) -> str:
-    """A value as people read it: NULL and empty text are told apart."""
-    if value is None:
+def value(found: Value) -> str:
+    """A value as it stands in a database: NULL and empty text are told apart."""
+    if found is None:
         return "NULL"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {number(entry)}" for key, entry in value.items())
-    return "(empty)" if value == "" else str(value)
+    return "(empty)" if found == "" else str(found)
+
+
+def number(figure: Value) -> str:
+    """A figure as people read it."""
+    if isinstance(figure, dict):
+        return ", ".join(f"{name} {number(entry)}" for name, entry in figure.items())
+    return f"{figure:,}" if isinstance(figure, int) else value(figure)
 
 
 def rows_of(differences: Sequence[Difference], limit: int) -> list[tuple[str, str, str, Value, Value]]:
