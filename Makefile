@@ -75,6 +75,7 @@ bench: setup ## performance side by side, as JSON lines
 
 bench-transfer: setup packages ## copies of one table, side by side with pgloader and COPY (ROWS="300000 1000000")
 	@$(BIN)/python benchmarks/transfer $(ROWS)
+	@$(BIN)/python benchmarks/reconcile.py $(ROWS)
 
 soak: setup packages ## the long runs
 	@CHANGEOVER_SOAK=1 $(PYTEST) tests/chaos -q

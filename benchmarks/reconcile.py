@@ -1,12 +1,11 @@
 """How long it takes to verify every column of every row, beside the load, and to find 8 planted differences, beside reladiff.
 
-One JSON line a figure; servers are started here. ``CHANGEOVER_BENCH_ROWS`` (1,000,000) rows of 18 columns, MariaDB to PostgreSQL.
+One JSON line a figure; servers are started here. ``python benchmarks/reconcile.py [ROWS]``: rows of 18 columns, MariaDB to PostgreSQL.
 """  # noqa: INP001 - a script
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -31,8 +30,9 @@ from changeover.transfer.reconcile.drilling import compare
 from changeover.transfer.reconcile.pairs import Pair, pair_of
 from changeover.transfer.reconcile.words import TablePair
 
-ROWS: Final = int(os.environ.get("CHANGEOVER_BENCH_ROWS", "1000000"))
-REPEAT: Final = int(os.environ.get("CHANGEOVER_BENCH_REPEAT", "3"))
+#: The first argument; left out: a million.
+ROWS: Final = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+REPEAT: Final = 3
 
 COLUMNS: Final = """id bigint not null primary key, external_ref varchar(20) not null, kind char(1) not null,
     first_name varchar(60), last_name varchar(60) not null, company varchar(120), email varchar(120), phone varchar(24),
