@@ -1,6 +1,6 @@
 """How long it takes to verify every column of every row, beside the load, and to find 8 planted differences, beside reladiff.
 
-One JSON line a figure; servers are started here. ``python benchmarks/reconcile.py [ROWS]``: rows of 18 columns, MariaDB to PostgreSQL.
+One JSON line a figure; servers are started here. `python benchmarks/reconcile.py [ROWS]`: 18 columns, MariaDB to PostgreSQL.
 """  # noqa: INP001 - a script
 
 from __future__ import annotations
