@@ -22,10 +22,12 @@ class NoSuchSchema(Mistake):
 
     @property
     def hint(self) -> str:
-        return "there are runbook, people and systems"
+        return "there are runbook, people, systems and inventory"
 
 
-def schema(file: Annotated[str, typer.Argument(help="runbook, people or systems.", show_default=True)] = "runbook") -> None:
+def schema(
+    file: Annotated[str, typer.Argument(help="runbook, people, systems or inventory.", show_default=True)] = "runbook",
+) -> None:
     """Print the JSON Schema; a project's own step kinds are in it.
 
     Editors with yaml-language-server use it when the first line of a runbook says where it is:

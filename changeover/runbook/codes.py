@@ -102,6 +102,10 @@ _error(
 )
 _error("broken-include", "the included runbook would be refused in the middle of the night")
 
+# hosts
+_error("bad-range", "a range that is not understood stands for machines that nobody looks at")
+_warning("inventory-not-understood", "what the other tool knows of a machine and we do not may be what makes it different")
+
 # captured values
 _error("never-captured", "whoever needs the value would not get it; a rollback without it refuses rather than guesses")
 _error("captured-later", "the value may not be there yet when it is needed")

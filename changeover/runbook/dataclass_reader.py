@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, get_type_hints
 
 from changeover.runbook.binder import INVALID, Binder, Invalid, constructed, suggestion
+from changeover.runbook.inventory import WrittenGroup, WrittenHost
 from changeover.runbook.model import ForEach, Input, Retry, Suspension
 from changeover.runbook.people import Role
 from changeover.runbook.position import Position
 from changeover.runbook.reading import Reader, filled, is_template, literally, remembered
-from changeover.runbook.systems import DatabaseEntry, HostEntry, ServiceEntry
+from changeover.runbook.systems import DatabaseEntry, ServiceEntry
 from changeover.runbook.tree import Mapping_, Node, Scalar
 
 #: What a scalar or list means where one of these is expected.
@@ -22,7 +23,8 @@ SHORTHANDS: Final[dict[type[Any], str]] = {
     Input: "type",
     ServiceEntry: "url",
     DatabaseEntry: "url",
-    HostEntry: "address",
+    WrittenHost: "address",
+    WrittenGroup: "members",
     Role: "person",
 }
 
@@ -150,9 +152,12 @@ _NAMES: Final = {
     "Person": "a person",
     "Role": "a role",
     "People": "a people file",
-    "Systems": "a systems file",
+    "SystemsFile": "a systems file",
+    "Inventory": "an inventory",
     "DatabaseEntry": "a database",
-    "HostEntry": "a host",
+    "WrittenHost": "a host",
+    "WrittenGroup": "a group",
+    "HostSettings": "`defaults`",
     "ServiceEntry": "a service",
     "ChannelEntry": "a channel",
     "Suspension": "`suspend`",

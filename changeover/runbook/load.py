@@ -11,20 +11,22 @@ from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from changeover.contracts import Kind, Value
-from changeover.runbook import collector, step_reader
+from changeover.runbook import ansible, collector, step_reader
 from changeover.runbook.bind import bind_with
 from changeover.runbook.binder import Binder, Invalid, nearest
 from changeover.runbook.bundle import Bundle, Included
 from changeover.runbook.codes import finding
 from changeover.runbook.findings import Finding
+from changeover.runbook.hosts import Layer, resolved
 from changeover.runbook.included import included_files
+from changeover.runbook.inventory import Inventory
 from changeover.runbook.model import Runbook
 from changeover.runbook.people import People
 from changeover.runbook.position import Position
 from changeover.runbook.references import ValueMissing
 from changeover.runbook.sources import Sources
-from changeover.runbook.systems import Systems
-from changeover.runbook.tree import Mapping_, Node, Scalar
+from changeover.runbook.systems import Systems, SystemsFile
+from changeover.runbook.tree import Mapping_, Node, Scalar, Sequence
 
 _ENVIRONMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 _PLACEHOLDER: Final = "${environment}"
@@ -166,8 +168,34 @@ class _Loading:
         values = self._values(tree, source)
         names = None if values is None else _FileValues(self.environment, values)
         bound = Binder(self.sources.findings, self.kinds, names, nodes=binder.nodes)
-        systems = bind_with(bound, tree, Systems)
-        return (Systems() if isinstance(systems, Invalid) else systems), values or {}
+        written = bind_with(bound, tree, SystemsFile)
+        if isinstance(written, Invalid):
+            return Systems(), values or {}
+        return self._with_hosts(written, tree, source, bound), values or {}
+
+    def _with_hosts(self, written: SystemsFile, tree: Node, source: str, binder: Binder) -> Systems:
+        """The systems with the hosts of the file itself and of every inventory that it names."""
+        layers = [Layer(written, tree)]
+        for number, file in enumerate(written.inventory):
+            inside = self.sources.tree(self.sources.beside(source, file), _place(tree, "inventory", number))
+            inventory = None if inside is None else bind_with(binder, inside, Inventory)
+            if inside is not None and isinstance(inventory, Inventory):
+                layers.append(Layer(inventory, inside))
+        for number, file in enumerate(written.ansible):
+            imported = ansible.imported(self.sources, self.sources.beside(source, file), _place(tree, "ansible", number))
+            if imported is not None:
+                layers.append(imported)
+        found = resolved(layers, self._report)
+        return Systems(
+            production=written.production,
+            databases=written.databases,
+            hosts=found.hosts,
+            groups=found.groups,
+            limits=found.limits,
+            services=written.services,
+            channels=written.channels,
+            at=written.at,
+        )
 
     def _unknown_environment(self, pattern: str, source: str, at: Position) -> None:
         before, _, after = Path(pattern).name.partition(_PLACEHOLDER)
@@ -201,10 +229,13 @@ class _Loading:
         self.sources.findings.append(finding(code, message, hint, at))
 
 
-def _place(tree: Mapping_, *words: str) -> Position:
-    node: Node = tree
+def _place(tree: Node, *words: str | int) -> Position:
+    node = tree
     for word in words:
-        if not isinstance(node, Mapping_) or word not in node.entries:
+        if isinstance(node, Mapping_) and word in node.entries:
+            node = node.entries[str(word)]
+        elif isinstance(node, Sequence) and isinstance(word, int) and word < len(node.items):
+            node = node.items[word]
+        elif not isinstance(node, Scalar):
             break
-        node = node.entries[word]
     return node.at

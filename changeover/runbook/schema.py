@@ -16,15 +16,16 @@ from changeover.contracts import Expected, Kind, Quoted, Value
 from changeover.contracts import Names as NamesSort
 from changeover.runbook import step_reader
 from changeover.runbook.dataclass_reader import SHORTHANDS, FieldPlan, field_plans
+from changeover.runbook.inventory import Inventory
 from changeover.runbook.model import Parallel, Rollback, Runbook, Stage, Step, WallTime
 from changeover.runbook.people import People
-from changeover.runbook.systems import Systems
+from changeover.runbook.systems import SystemsFile
 from changeover.runbook.tree import Node
 
 Schema = dict[str, Any]
 
 #: What there are schemas of.
-FILES: Final[dict[str, type[Any]]] = {"runbook": Runbook, "people": People, "systems": Systems}
+FILES: Final[dict[str, type[Any]]] = {"runbook": Runbook, "people": People, "systems": SystemsFile, "inventory": Inventory}
 
 _DURATION: Final = r"^(\d+d)?(\d+h)?(\d+m)?(\d+s)?$"
 _WALL_TIME: Final = r"^\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(:\d{2})?$"

@@ -52,11 +52,8 @@ class Sources:
 
     def tree(self, name: str, wanted_at: Position = NOWHERE) -> Node | None:
         """The tree of the file; None, with findings, when there is none. *wanted_at*: where it is asked for."""
-        at = wanted_at if wanted_at != NOWHERE else Position(name, 1, 1)
-        try:
-            text = self.texts[name] = self._text(name, at)
-        except _Refused as refused:
-            self.findings.append(refused.finding)
+        text = self.text(name, wanted_at)
+        if text is None:
             return None
         tree, findings = parse(text, name)
         self.findings += findings
@@ -64,6 +61,16 @@ class Sources:
             hint = "write the file, or remove what names it"
             self.findings.append(finding("empty-file", f"`{name}` is empty", hint, Position(name, 1, 1)))
         return tree
+
+    def text(self, name: str, wanted_at: Position = NOWHERE) -> str | None:
+        """The text of the file; None, with a finding, when there is none. *wanted_at*: where it is asked for."""
+        at = wanted_at if wanted_at != NOWHERE else Position(name, 1, 1)
+        try:
+            text = self.texts[name] = self._text(name, at)
+        except _Refused as refused:
+            self.findings.append(refused.finding)
+            return None
+        return text
 
     def _text(self, name: str, at: Position) -> str:
         if self.read is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from changeover.contracts import Value, key
 from changeover.runbook.channels import ChannelEntry
+from changeover.runbook.inventory import Inventory
 from changeover.runbook.position import NOWHERE, Position
 
 
@@ -22,20 +23,22 @@ class DatabaseEntry:
 
 @dataclass(frozen=True, slots=True)
 class HostEntry:
-    """A machine reached over SSH. Its key must be known: there is no trust on first use."""
+    """A machine reached over SSH, with all that its groups and the defaults say. Its key must be known."""
 
-    address: str = key("name or address")
-    port: int = key("SSH port", default=22)
-    user: str = key("login", default="")
-    private_key: str = key("path of the private key", word="key", default="")
-    known_hosts: str = key("path of the known_hosts file; left out: ~/.ssh/known_hosts", default="")
-    password: str = key("a reference, where keys are not to be had", default="")
-    become: bool = key("commands run under `sudo -n`", default=False)
-    become_user: str = key("as whom they run then; left out: root", default="")
-    jump: str = key("the host of this file through which it is reached", default="")
-    agent: bool = key("the keys of the SSH agent are offered", default=False)
-    look_for_keys: bool = key("the usual keys of ~/.ssh are offered", default=False)
-    certificate: str = key("path of an OpenSSH certificate for the private key", default="")
+    address: str
+    port: int = 22
+    user: str = ""
+    private_key: str = key("path", word="key", default="")
+    known_hosts: str = ""
+    password: str = ""
+    become: bool = False
+    become_user: str = ""
+    jump: str = ""
+    agent: bool = False
+    look_for_keys: bool = False
+    certificate: str = ""
+    needs: tuple[str, ...] = ()
+    vars: Mapping[str, Value] = field(default_factory=dict)
     at: Position = field(default=NOWHERE, compare=False)
 
 
@@ -48,17 +51,30 @@ class ServiceEntry:
     at: Position = field(default=NOWHERE, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Systems:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemsFile(Inventory):
     """The systems file of one environment."""
 
     production: bool = key("whether live customers are behind it", default=False)
     values: str = key("a flat YAML file of values that differ from machine to machine: ${values.NAME}", default="")
+    inventory: tuple[str, ...] = key("inventory files beside it, with further hosts and groups", default=())
+    ansible: tuple[str, ...] = key("Ansible inventories beside it, INI or YAML; they are only read", default=())
     databases: Mapping[str, DatabaseEntry] = key("databases by name", default_factory=dict)
-    hosts: Mapping[str, HostEntry] = key("hosts by name", default_factory=dict)
-    groups: Mapping[str, tuple[str, ...]] = key("host groups: names of hosts and groups", default_factory=dict)
     services: Mapping[str, ServiceEntry] = key("HTTP services by name; a plain URL will do", default_factory=dict)
     channels: Mapping[str, ChannelEntry] = key("channels by name", default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """What a run acts on, with every host of every inventory."""
+
+    production: bool = False
+    databases: Mapping[str, DatabaseEntry] = field(default_factory=dict)
+    hosts: Mapping[str, HostEntry] = field(default_factory=dict)
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    limits: Mapping[str, int] = field(default_factory=dict)  # group -> how many of its hosts are worked on at once
+    services: Mapping[str, ServiceEntry] = field(default_factory=dict)
+    channels: Mapping[str, ChannelEntry] = field(default_factory=dict)
     at: Position = field(default=NOWHERE, compare=False)
 
     def members(self, name: str) -> tuple[str, ...]:

@@ -40,7 +40,6 @@ RULES: Final[tuple[Callable[[View], None], ...]] = (
     graph.no_circles,
     graph.order_is_guaranteed,
     names.names_resolve,
-    names.groups_resolve,
     names.functions_exist,
     values.values_exist,
     suspensions.suspensions_end,

@@ -74,19 +74,6 @@ def _step(view: View, mention: Mention) -> None:
     view.report("unknown-step", f"there is no step `{mention.name}`", hint, mention.at)
 
 
-def groups_resolve(view: View) -> None:
-    """Every group is made of hosts and groups that are there, and no group contains itself."""
-    systems = view.bundle.systems
-    for name, members in systems.groups.items():
-        unknown_hosts(view, members, "groups", name)
-        if _contains_itself(view, name):
-            at = view.place(systems.at, "groups", name)
-            view.report("cycle", f"group `{name}` contains itself", "remove it from its members", at)
-        if name in systems.hosts:
-            at = view.place(systems.at, "groups", name)
-            view.report("duplicate-id", f"`{name}` is a host and a group", "give one of them another name", at)
-
-
 def unknown_hosts(view: View, names: Iterable[str], *words: str) -> None:
     """Report those of *names*, the list below *words* in the systems file, that are neither hosts nor groups."""
     known = {*view.bundle.systems.hosts, *view.bundle.systems.groups}
@@ -94,20 +81,6 @@ def unknown_hosts(view: View, names: Iterable[str], *words: str) -> None:
         if name not in known and "${" not in name:
             at = view.place(view.bundle.systems.at, *words, number)
             _unknown(view, Mention("hosts", name, at, at), known)
-
-
-def _contains_itself(view: View, name: str) -> bool:
-    groups = view.bundle.systems.groups
-    seen: set[str] = set()
-    waiting = list(groups.get(name, ()))
-    while waiting:
-        at_hand = waiting.pop()
-        if at_hand == name:
-            return True
-        if at_hand not in seen:
-            seen.add(at_hand)
-            waiting += groups.get(at_hand, ())
-    return False
 
 
 def functions_exist(view: View) -> None:

@@ -138,4 +138,4 @@ def test_schemas_are_printed(file: str, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_a_schema_that_is_none_is_a_mistake(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "peple"]) == 2
-    assert "there are runbook, people and systems" in capsys.readouterr().err
+    assert "there are runbook, people, systems and inventory" in capsys.readouterr().err
