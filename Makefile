@@ -70,7 +70,8 @@ pythons: setup ## the unit tests on every installed Python from 3.11 to 3.13
 	  ".venv-$$version/bin/python" -m pytest tests/unit -q -p no:cacheprovider --numprocesses 2 || exit 1; \
 	done
 
-bench: setup ## performance side by side, as JSON lines
+bench: setup ## performance side by side with peers, as JSON lines
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	@for bench in benchmarks/*.py; do $(BIN)/python "$$bench" || exit 1; done
 
 bench-transfer: setup packages ## copies of one table, side by side with pgloader and COPY (ROWS="300000 1000000")

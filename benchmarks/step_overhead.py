@@ -1,18 +1,21 @@
-"""What a step costs that does nothing: wall and CPU milliseconds, without Prefect and with it.
+"""What a step costs that does nothing: wall and CPU milliseconds and fsyncs, against DBOS and against plain Prefect.
 
-One JSON line for each measurement: the local engine with 1,000 steps side by side and in a chain (SQLite journal), then
-the engine on Prefect against a plain Prefect flow with as many tasks on the same server, and their ratio.
-`python benchmarks/step_overhead.py [LOCAL_STEPS [PREFECT_STEPS]]`; 0 leaves a part out.
+One JSON line for each measurement, and one for each ratio: the local engine with 1,000 steps side by side and in a chain
+(SQLite journal) and as many steps of DBOS (SQLite too), then the engine on Prefect against a plain Prefect flow with as many
+tasks on the same server. Our steps have a durable intent and a durable outcome; DBOS's have a durable outcome.
+`python benchmarks/step_overhead.py [LOCAL_STEPS [PREFECT_STEPS]]`; 0 leaves a part out. `make bench` installs DBOS.
 """
 
-# ruff: noqa: INP001, PLC0415 - a script, not a package; Prefect takes seconds to import
+# ruff: noqa: INP001, PLC0415 - a script, not a package; Prefect and DBOS take seconds to import
 
 from __future__ import annotations
 
 import asyncio
 import gc
+import importlib.util
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,10 +38,12 @@ SHAPES: Final = ("wide", "chained")
 _LOCAL_STEPS: Final = 1_000
 _PREFECT_STEPS: Final = 150
 _PARALLEL: Final = 32
-_REPEATS: Final = {"local": 3, "prefect": 1}  # the server slows down with every flow that it remembers
+_REPEATS: Final = {"local": 3, "dbos": 2, "prefect": 2}  # the server slows down with every flow that it remembers
 #: CPU seconds in half a second below which the server counts as idle; seconds that it gets to become so.
 _IDLE: Final = 0.06
 _IDLE_WITHIN: Final = 10.0
+_CHILD: Final = "child"  # the first argument of a process whose fsyncs are counted
+_FEW: Final = 100  # steps of the shorter of two such processes
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 
@@ -148,6 +153,56 @@ def by_prefect_alone(tasks: int, shape: str, server: int) -> Cost:
     return cost_of(run, server)
 
 
+def by_dbos(steps: int) -> dict[str, Cost]:
+    """What as many steps cost that DBOS makes durable, by shape; creating its database does not count."""
+    from dbos import DBOS
+
+    with tempfile.TemporaryDirectory(prefix="changeover-bench-") as folder:
+        where = f"sqlite:///{folder}/dbos.sqlite"
+        DBOS(config={"name": "bench", "system_database_url": where, "run_admin_server": False, "log_level": "ERROR"})
+        nothing = DBOS.step()(_nothing)
+
+        @DBOS.workflow()
+        async def wide(number: int) -> None:
+            limit = asyncio.Semaphore(_PARALLEL)
+
+            async def one(step: int) -> None:
+                async with limit:
+                    await nothing(step)
+
+            await asyncio.gather(*(one(step) for step in range(number)))
+
+        @DBOS.workflow()
+        async def chained(number: int) -> None:
+            for step in range(number):
+                await nothing(step)
+
+        DBOS.launch()
+        try:
+            asyncio.run(chained(10))  # what is opened once does not count
+            return {
+                "wide": least(lambda: cost_of(lambda: asyncio.run(wide(steps))), "dbos"),
+                "chained": least(lambda: cost_of(lambda: asyncio.run(chained(steps))), "dbos"),
+            }
+        finally:
+            DBOS.destroy()
+
+
+def fsyncs(shape: str) -> float | None:
+    """How many times a step waits for the disk: counted by strace in two runs of different length. None without strace."""
+    if shutil.which("strace") is None:
+        return None
+    few, many = (_fsyncs_of(shape, steps) for steps in (_FEW, 3 * _FEW))
+    return round((many - few) / (2 * _FEW), 2)
+
+
+def _fsyncs_of(shape: str, steps: int) -> int:
+    command = ["strace", "-f", "-c", "-e", "trace=fsync,fdatasync", sys.executable, __file__, _CHILD, shape, str(steps)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    counted = [line.split() for line in done.stderr.splitlines() if line.rstrip().endswith(("fsync", "fdatasync"))]
+    return sum(int(columns[3]) for columns in counted)
+
+
 async def _nothing(number: int) -> int:
     return number
 
@@ -200,12 +255,14 @@ def least(measure: Callable[[], Cost], engine: str) -> Cost:
 
 
 def main() -> None:
-    """Measure both engines."""
+    """Measure all engines."""
+    if sys.argv[1:2] == [_CHILD]:
+        by_engine(int(sys.argv[3]), sys.argv[2], "local")
+        return
     given = [int(argument) for argument in sys.argv[1:]]
     local, tasks = (*given, *(_LOCAL_STEPS, _PREFECT_STEPS)[len(given) :])[:2]
-    for shape in SHAPES if local else ():
-        cost = least(lambda shape=shape: by_engine(local, shape, "local"), "local")  # type: ignore[misc]
-        tell(engine="local", shape=shape, steps=local, **cost.per_step(local))
+    if local:
+        _local(local)
     if not tasks:
         return
     with prefect_server() as server:
@@ -219,12 +276,24 @@ def main() -> None:
             tell(ratio="changeover on prefect / prefect alone", shape=shape, **_ratio(ours, alone))
 
 
+def _local(steps: int) -> None:
+    ours = {shape: least(lambda shape=shape: by_engine(steps, shape, "local"), "local") for shape in SHAPES}  # type: ignore[misc]
+    for shape, cost in ours.items():
+        waits = fsyncs(shape)
+        tell(
+            engine="local", shape=shape, steps=steps, **cost.per_step(steps), fsyncs="no strace here" if waits is None else waits
+        )
+    if importlib.util.find_spec("dbos") is None:
+        tell(engine="dbos", left_out="it is not installed; `make bench` installs it")
+        return
+    for shape, cost in by_dbos(steps).items():
+        tell(engine="dbos", shape=shape, steps=steps, **cost.per_step(steps))
+        tell(ratio="local / dbos", shape=shape, **_ratio(ours[shape], cost))
+
+
 def _ratio(ours: Cost, alone: Cost) -> dict[str, float]:
-    return {
-        "wall": round(ours.wall / alone.wall, 2),
-        "cpu": round(ours.cpu / alone.cpu, 2),
-        "cpu_with_server": round((ours.cpu + ours.server) / (alone.cpu + alone.server), 2),
-    }
+    with_server = {"cpu_with_server": round((ours.cpu + ours.server) / (alone.cpu + alone.server), 2)} if alone.server else {}
+    return {"wall": round(ours.wall / alone.wall, 2), "cpu": round(ours.cpu / alone.cpu, 2), **with_server}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +18,8 @@ from changeover.cli.render import STEP_SIGNS, duration
 from changeover.contracts import Value
 from changeover.errors import Mistake
 from changeover.journal.events import Verb
+from changeover.plan.saying import moment
+from changeover.project import Project
 
 if TYPE_CHECKING:
     from changeover.status.model import RunStatus
@@ -308,8 +311,32 @@ def _rolling_back(aim: Aim, stage: str) -> str:
         )
     past = f"; PAST THE POINT OF NO RETURN ({outcome.point_step})" if outcome.point_passed else ""
     stays = f"; what stays: {', '.join(way.kept)}" if stage else ""
+    loses += _freshness(aim)
+    late += _kept_until(aim)
     what = f"rolling back to {stage} now" if stage else "rolling back now"
     return f"{what} undoes {counted(len(way.undone), 'step')}, takes {times}, and loses: {loses}{stays}{late}{past}"
+
+
+def _freshness(aim: Aim) -> str:
+    """What the runbook's own check counts; it is asked now."""
+    from changeover.engine.options import Options  # noqa: PLC0415 - only to go back
+    from changeover.engine.way_back import freshness  # noqa: PLC0415
+
+    root = Project.find(Path.cwd()).root
+    verdict = freshness(aim.reader.record, aim.reader.bundle, Options(root=root))
+    return "" if verdict is None else f"; counted now: {verdict.summary}"
+
+
+def _kept_until(aim: Aim) -> str:
+    from changeover.engine.way_back import kept_until  # noqa: PLC0415 - only to go back
+
+    until = kept_until(aim.reader.bundle, aim.status.window_opens)
+    if until is None:
+        return ""
+    when = moment(until, aim.reader.bundle.runbook.zone)
+    return (
+        f"; the way back is kept alive until {when}" if until > aim.status.now else f"; THE WAY BACK WAS KEPT ALIVE UNTIL {when}"
+    )
 
 
 def _aborting(status: RunStatus) -> str:

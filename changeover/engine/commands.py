@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from changeover.contracts import Phase, QuestionForm, RunState, StepState, Value
+from changeover.engine.closing import why_closed
 from changeover.engine.decisions import Decisions, Reply, form_of, noted, quorum_reached, refused
 from changeover.engine.endings import Ending, Outcome, maybe_suspended, passed
 from changeover.engine.people import PersonUnknown, person
@@ -102,14 +103,11 @@ class Commands:
                 return noted(f"the run is {_words(state)} already")
         elif state is not RunState.RUNNING:
             return refused(f"the run is {_words(state)}; there is nothing to roll back")
-        crossed = projection.crossed()
+        closed = why_closed(self.runtime)
         data: dict[str, Value] = {"why": record.command.why, **({"to": stage} if stage else {})}
-        if crossed:
+        if closed:
             if not record.command.data.get("break_glass"):
-                return refused(
-                    f"{crossed} was the point of no return: rolling back is no longer offered "
-                    "(two people can break the glass together)"
-                )
+                return refused(f"{closed}: rolling back is no longer offered (two people can break the glass together)")
             first, reply = self.seconds.second(record, who, "rollback past the point of no return")
             if reply is not None:
                 return reply

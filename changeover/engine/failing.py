@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from changeover.contracts import OnUnknown, Phase, RunState, StepKind
+from changeover.engine.closing import why_closed
 from changeover.engine.endings import Outcome, maybe_suspended
 from changeover.engine.runtime import Runtime, changes, policy, probes
 from changeover.engine.transitions import BEGINS_IN
@@ -103,9 +104,9 @@ def hold(runtime: Runtime, why: str) -> None:
 
 
 def _roll_back(runtime: Runtime, key: str) -> None:
-    crossed = runtime.projection.crossed()
-    if crossed:
-        hold(runtime, f"{key} failed after the point of no return ({crossed}); rolling back is no longer offered")
+    closed = why_closed(runtime)
+    if closed:
+        hold(runtime, f"{key} failed, and {closed}: rolling back is no longer offered")
     elif runtime.state is RunState.RUNNING:
         asked = Draft(EventKind.ROLLBACK_REQUESTED, data={"why": f"{key} failed, and its policy is to roll back"})
         ours = runtime.held and not runtime.projection.record.held_by  # a person's hold is theirs: no undo begins before

@@ -24,7 +24,7 @@ os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")  # the journal tells; Pr
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State
-from prefect.context import FlowRunContext, tags
+from prefect.context import FlowRunContext, TagsContext, tags
 from prefect.states import Completed, Failed
 
 from changeover.contracts import RunState
@@ -50,7 +50,11 @@ class EngineGone(Setback):
 
 @dataclass(slots=True)
 class PrefectExecutor:
-    """One task run for each attempt, named after its step."""
+    """One task run for each attempt, named after its step.
+
+    A task run has no tags: Prefect asks its server for a slot for each of them before the task may begin, which costs a
+    round trip and would put somebody's concurrency limit, or a server that is gone, in the way of a step.
+    """
 
     record: RunRecord
     options: Options
@@ -61,7 +65,7 @@ class PrefectExecutor:
     _warned: bool = False
 
     def __post_init__(self) -> None:
-        async def body(step: str) -> State[Any]:
+        async def body(step: str, stage: str) -> State[Any]:  # noqa: ARG001 - seen among its parameters
             self._begun.add(step)
             try:
                 return _state_of(await self._work[step]())
@@ -72,7 +76,6 @@ class PrefectExecutor:
         self._task = task(
             name="step",
             task_run_name="{step}",
-            tags=list(_tags(self.record)),
             persist_result=False,
             cache_policy=NO_CACHE,
             retries=0,
@@ -84,8 +87,7 @@ class PrefectExecutor:
         self._work[key] = work
         self._begun.discard(key)
         try:
-            with tags(f"stage:{planned.stage}", f"phase:{planned.phase.value}"):
-                await self._task(key, return_state=True)
+            await self._task(key, planned.stage, return_state=True)
         except Exception as error:  # noqa: BLE001 - Prefect is best effort, whatever it raises
             if key not in self._errors:
                 self._warn(error)
@@ -144,14 +146,16 @@ class PrefectFlow:
     async def _choose(self, conduct: Conduct) -> None:
         executor = PrefectExecutor(self.record, self.options)
         if FlowRunContext.get() is not None:  # a deployment's flow run: its tasks are ours
-            await self._conduct(conduct, executor)
+            with TagsContext(current_tags=set()):
+                await self._conduct(conduct, executor)
             return
         begun = False
 
         async def incarnation() -> State[Any]:
             nonlocal begun
             begun = True
-            return _end_of(await self._conduct(conduct, executor))
+            with TagsContext(current_tags=set()):  # those of the flow run are not its tasks'
+                return _end_of(await self._conduct(conduct, executor))
 
         why = ""
         name = f"{self.record.id}#{self.epoch}"

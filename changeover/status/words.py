@@ -133,8 +133,8 @@ def _step_passed(said: _Telling) -> str:
 def _retrying(said: _Telling) -> str:
     pause = said.data.get("pause")
     wait = f" in {about(timedelta(seconds=pause))}" if isinstance(pause, (int, float)) and pause > 0 else ""
-    who = f"{said.who} has it tried again" if said.who else "it is tried again"
-    return f"{said.key} failed; {who}{wait}{said.because('reason')}"
+    again = f"{said.who} has {said.key} tried again" if said.who else f"{said.key} is tried again"
+    return f"{again}{wait}{said.because('reason')}"
 
 
 def _skipped(said: _Telling) -> str:

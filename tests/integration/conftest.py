@@ -51,6 +51,17 @@ class PrefectServer:
         found: list[dict[str, Any]] = self.ask("/task_runs/filter", task_runs={"tags": {"all_": [tag]}})
         return found
 
+    def freeze(self) -> None:
+        """Let it take connections and answer nothing, as a server does that is far too slow."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.killpg(self.process.pid, signal.SIGCONT)
+
+    def start_again(self) -> None:
+        """At the same address, with what it had written."""
+        self.process = _start(self.home, int(self.url.split(":")[2].split("/")[0])).process
+
     def kill(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -63,8 +74,8 @@ def _free_port() -> int:
         return port
 
 
-def _start(home: Path) -> PrefectServer:
-    port = _free_port()
+def _start(home: Path, at: int | None = None) -> PrefectServer:
+    port = at or _free_port()
     home.mkdir(parents=True, exist_ok=True)
     environment = {**os.environ, **_QUIET, "PREFECT_HOME": str(home)}
     environment.pop("PREFECT_API_URL", None)

@@ -67,7 +67,7 @@ def a_trial(root: Path, seconds: float = 0.1) -> Trial:
     return trial
 
 
-def test_each_step_is_a_task_run_with_its_stage_as_a_tag(prefect_server: Any, tmp_path: Path) -> None:
+def test_each_step_is_a_task_run_that_no_limit_of_prefects_can_hold_up(prefect_server: Any, tmp_path: Path) -> None:
     trial = a_trial(tmp_path)
     answer = ended(drive_elsewhere(trial, prefect_server.environment))
     assert answer == {"state": "succeeded", "told": []}
@@ -76,7 +76,8 @@ def test_each_step_is_a_task_run_with_its_stage_as_a_tag(prefect_server: Any, tm
     assert "mode:rehearse" in flow_run["tags"]
     tasks: dict[str, Any] = {}
     for _ in range(100):
-        tasks = {task["name"]: task for task in prefect_server.task_runs(f"run:{trial.run_id}")}
+        found = prefect_server.ask("/task_runs/filter", flow_runs={"id": {"any_": [flow_run["id"]]}})
+        tasks = {task["name"]: task for task in found}
         if len(tasks) == 4 and all(task["state_type"] in {"COMPLETED", "FAILED"} for task in tasks.values()):
             break
         time.sleep(0.1)
@@ -86,7 +87,7 @@ def test_each_step_is_a_task_run_with_its_stage_as_a_tag(prefect_server: Any, tm
         "copy": "COMPLETED",
         "broken": "FAILED",
     }
-    assert "stage:move" in tasks["copy"]["tags"]
+    assert [task["tags"] for task in tasks.values()] == [[]] * 4, "each tag would be asked for a slot before a step begins"
     assert trial.state().engine["engine"] == "prefect"
 
 
@@ -100,6 +101,56 @@ def test_a_server_that_dies_in_mid_run_changes_nothing_and_the_engine_ends_in_ti
     assert ended(process)["state"] == "succeeded"
     assert time.monotonic() - over < 20
     assert (trial.root / "ledger").read_text().split() == ["closed", "waited", "copied"]
+
+
+def until_running(trial: Trial) -> None:
+    trial.until(lambda state: state.step("wait-a-moment").state is StepState.RUNNING, seconds=60)
+
+
+def test_a_server_that_dies_and_returns_in_mid_run_sees_the_rest_and_changes_nothing(mortal_server: Any, tmp_path: Path) -> None:
+    trial = a_trial(tmp_path / "project", seconds=12)
+    process = drive_elsewhere(trial, mortal_server.environment)
+    until_running(trial)
+    mortal_server.kill()
+    mortal_server.start_again()
+    trial.until(lambda state: state.state is RunState.SUCCEEDED, seconds=40)
+    over = time.monotonic()
+    assert ended(process)["state"] == "succeeded"
+    assert time.monotonic() - over < 20
+    assert (trial.root / "ledger").read_text().split() == ["closed", "waited", "copied"]
+    (flow_run,) = mortal_server.flow_runs(f"run:{trial.run_id}")
+    assert flow_run["state_type"] in {"COMPLETED", "RUNNING"}, "it is told when it listens in time; the journal has it anyway"
+
+
+def test_a_server_that_answers_nothing_any_more_holds_no_step_up_and_the_engine_ends_in_time(
+    mortal_server: Any, tmp_path: Path
+) -> None:
+    trial = a_trial(tmp_path / "project", seconds=3)
+    process = drive_elsewhere(trial, mortal_server.environment)
+    until_running(trial)
+    mortal_server.freeze()
+    try:
+        trial.until(lambda state: state.state is RunState.SUCCEEDED, seconds=25)
+        over = time.monotonic()
+        answer = ended(process)
+        assert answer["state"] == "succeeded"
+        assert time.monotonic() - over < 20
+        assert "the journal has it" in answer["told"][-1]
+    finally:
+        mortal_server.thaw()
+    assert (trial.root / "ledger").read_text().split() == ["closed", "waited", "copied"]
+
+
+def test_a_server_that_is_too_slow_at_the_start_is_done_without(mortal_server: Any, tmp_path: Path) -> None:
+    trial = a_trial(tmp_path / "project")
+    mortal_server.freeze()
+    try:
+        answer = ended(drive_elsewhere(trial, mortal_server.environment))
+    finally:
+        mortal_server.thaw()
+    assert answer["state"] == "succeeded"
+    assert "does not answer" in answer["told"][0]
+    assert trial.state().engine["engine"] == "local"
 
 
 def test_without_a_server_the_same_steps_run_here_and_one_line_says_so(tmp_path: Path) -> None:

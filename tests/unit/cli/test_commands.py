@@ -175,3 +175,19 @@ def test_commands_are_listed_with_what_became_of_them(waiting: Call) -> None:
     assert "Nobody has asked anything" in waiting("commands", "--open")[1]
     (row,) = [json.loads(line) for line in waiting("commands", "--json")[1].splitlines()]
     assert (row["verb"], row["who"], row["accepted"], row["answer"]) == ("hold", "anna", True, "held; nothing runs")
+
+
+def test_before_a_rollback_the_runbooks_own_check_counts_what_it_loses(changeover: Call, project: Path) -> None:
+    (project / "checks").mkdir()
+    (project / "checks" / "orders.py").write_text(
+        "from changeover.api import Context, Verdict\n\n\n"
+        "def since(context: Context) -> Verdict:\n"
+        "    return Verdict.of(False, '12 orders since the shop opened')\n"
+    )
+    file = project / "runbooks" / "small.yaml"
+    way_back = "way_back: {until: 2099-01-01 10:00, kept_by: reverse replication, freshness: checks.orders:since}\n"
+    file.write_text(file.read_text(encoding="utf-8").replace("stages:", f"{way_back}stages:"), encoding="utf-8")
+    assert changeover("rehearse", "runbooks/small.yaml", "--engine", "local", "--no-wait", "--lines")[0] == 3
+    out = changeover("rollback", "--why", "x", "--yes")[1]
+    assert "counted now: 12 orders since the shop opened" in out
+    assert "the way back is kept alive until 2099-01-01 10:00" in out

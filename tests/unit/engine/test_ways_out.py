@@ -311,7 +311,7 @@ def test_a_policy_that_would_roll_back_holds_instead(trial: TrialOf) -> None:
     run = trial(POINT.replace("FAILS}", "1}, on_failure: roll-back"))
     ended = run.drive(wait=False)
     assert (ended.state, ended.held) == (RunState.RUNNING, True)
-    assert "b failed after the point of no return (cut)" in ended.why
+    assert "b failed, and cut was the point of no return: rolling back is no longer offered" in ended.why
 
 
 def test_two_people_can_break_the_glass(trial: TrialOf, ledger: Ledger) -> None:
@@ -544,3 +544,39 @@ def test_an_undo_that_fails_on_the_way_to_a_stage_is_waived_by_two_and_the_run_a
     run.command(Verb.WAIVE, "copy.undo", who="bela")
     run.until(lambda state: state.held)
     assert conforms(run)
+
+
+# the rollback window
+
+UNTIL = "way_back: {until: 2027-03-13 20:00, kept_by: reverse replication}\n"
+TWO_STEPS = "- {id: a, act: one, undo: {act: back}}\n- {id: b, act: {fails: 1}, undo: {act: x}}"
+
+
+def test_after_the_end_of_the_rollback_window_two_people_have_to_break_the_glass(trial: TrialOf, ledger: Ledger) -> None:
+    clock = FakeClock()
+    run = until_failed(trial(TWO_STEPS, head=UNTIL, clock=clock), "b")
+    clock.advance(3 * 3600)
+    refused = run.command(Verb.ROLLBACK, who="anna")
+    assert not refused.accepted
+    assert "the way back was kept alive until 2027-03-13 20:00" in refused.answer
+    assert "reverse replication" in refused.answer
+    run.command(Verb.ROLLBACK, who="anna", break_glass="yes")
+    run.command(Verb.ROLLBACK, who="bela", break_glass="yes")
+    assert run.wait().state is RunState.ROLLED_BACK
+    assert ledger(run)[-1] == "a.undo 1 back"
+    assert conforms(run)
+
+
+def test_within_the_rollback_window_one_person_is_enough(trial: TrialOf) -> None:
+    run = until_failed(trial(TWO_STEPS, head=UNTIL, clock=FakeClock()), "b")
+    assert run.command(Verb.ROLLBACK, who="anna").accepted
+    assert run.wait().state is RunState.ROLLED_BACK
+
+
+def test_a_policy_does_not_roll_back_after_the_end_of_the_rollback_window(trial: TrialOf) -> None:
+    clock = FakeClock()
+    steps = "- {id: a, act: {takes: 10800}, timeout: 9h}\n- {id: b, act: {fails: 1}, on_failure: roll-back}"
+    run = trial(steps, head=UNTIL, clock=clock)
+    ended = run.drive(wait=False)
+    assert (ended.state, ended.held) == (RunState.RUNNING, True)
+    assert "b failed, and the way back was kept alive until 2027-03-13 20:00" in ended.why

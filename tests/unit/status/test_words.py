@@ -56,7 +56,7 @@ def test_every_kind_of_event_has_a_sentence_even_with_nothing_in_it(kind: EventK
         (event(EventKind.STEP_FAILED, "copy", reason="disk full"), "`copy` failed: disk full"),
         (
             event(EventKind.STEP_RETRYING, "copy", reason="no answer", pause=90),
-            "`copy` failed; it is tried again in 1m30s: no answer",
+            "`copy` is tried again in 1m30s: no answer",
         ),
         (
             event(EventKind.STEP_SKIPPED, "copy", who="anna", reason="not needed"),
