@@ -69,6 +69,7 @@ class Migrate:
     target: DatabaseName = key("the database to fill", word="to", default="")
     tables: tuple[str | TableMapping, ...] = key("the tables: names, or mappings", default=())
     chunk_rows: int = key("rows of one transaction", default=50_000)
+    workers: int | str = key("processes that copy side by side; `auto`: as many as suit this machine", default="auto")
     max_rejects: int = key("dead letters that are allowed, of all tables together", default=0)
     order: str | tuple[str, ...] = key("`auto`: parents before children; or the target's tables in this order", default="auto")
     sequences: Sequences = key("what becomes of the counters that make new keys", default_factory=Sequences)
@@ -105,13 +106,18 @@ class Migrate:
             if (self.by == "call") != bool(self.call):
                 yield "`call` and `by: call` belong together"
             return
+        yield from self._problems_forward()
+
+    def _problems_forward(self) -> Iterable[str]:
         missing = [word for word, value in (("from", self.source), ("to", self.target), ("tables", self.tables)) if not value]
         if missing:
             yield f"`{'` and `'.join(missing)}` {'is' if len(missing) == 1 else 'are'} missing"
-        if isinstance(self.order, str) and self.order != "auto" and "${" not in self.order:
+        if _unknown_word(self.order, "auto"):
             yield "`order` is `auto` or a list of tables"
         if _below(self.chunk_rows, 1):
             yield "`chunk_rows` is at least 1"
+        if _below(self.workers, 1) or _unknown_word(self.workers, "auto"):
+            yield "`workers` is `auto` or a number from 1"
         if _outside(self.compare_meanwhile, 0, 1):
             yield "`compare_meanwhile` is a part of the time: from 0 to 1"
         if _below(self.max_rejects, 0):
@@ -122,7 +128,7 @@ class Migrate:
         """The migration in the words of the transfer package."""
         tables = tuple(TableMapping(source=table) if isinstance(table, str) else table for table in self.tables)
         order = () if isinstance(self.order, str) else self.order
-        return Mapped(tables, self.chunk_rows, self.max_rejects, order, self.sequences, self.text)
+        return Mapped(tables, self.chunk_rows, self.max_rejects, order, self.sequences, self.text, self.workers)
 
     def run(self, context: Context) -> Result:
         """Copy, or take back."""
@@ -208,6 +214,11 @@ class TakingBack:
 def _below(value: object, least: int) -> bool:
     """False for a `${...}` that only the run will know."""
     return isinstance(value, int) and value < least
+
+
+def _unknown_word(value: object, known: str) -> bool:
+    """False for a `${...}` that only the run will know."""
+    return isinstance(value, str) and value != known and "${" not in value
 
 
 def _outside(value: object, least: float, most: float) -> bool:

@@ -32,5 +32,14 @@ def copy_in(
 
 def driver_error(connection: sa.Connection, statement: str, error: psycopg.Error) -> SQLAlchemyError:
     """What SQLAlchemy would have made of an error; COPY goes past it."""
-    found: SQLAlchemyError = DBAPIError.instance(statement, None, error, psycopg.Error, True, dialect=connection.dialect)  # noqa: FBT003
+    driver: Any = connection.connection.driver_connection
+    found: SQLAlchemyError = DBAPIError.instance(
+        statement,
+        None,
+        error,
+        psycopg.Error,
+        hide_parameters=True,
+        connection_invalidated=bool(driver.closed),
+        dialect=connection.dialect,
+    )
     return found

@@ -5,9 +5,8 @@ It may be killed at any moment and run again: what the target holds is what its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -17,39 +16,28 @@ from changeover.contracts import Context, Database
 from changeover.counting import counted
 from changeover.errors import Setback
 from changeover.transfer.adapters import dialect_of
-from changeover.transfer.carriers import Carrier
-from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableRecord, TableState, Tally, packed, unpacked
-from changeover.transfer.databases import reason
+from changeover.transfer.chunk_work import ChunkWork
+from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableRecord, TableState, Tally
+from changeover.transfer.databases import DatabaseUnreachable, reason
+from changeover.transfer.failing import ConnectionLost, CopyFailed
 from changeover.transfer.mapping import Mapped
 from changeover.transfer.onlooker import Onlooker
+from changeover.transfer.orders import Job
 from changeover.transfer.pace import Unhurried
-from changeover.transfer.paths import carrier_of, path_of
+from changeover.transfer.paths import Path, path_of
 from changeover.transfer.planning import MigrationRefused, Side, TablePlan, plan_tables
 from changeover.transfer.preparing import record_of
 from changeover.transfer.reading import Reader
-from changeover.transfer.sessions import create_control, session, transaction
+from changeover.transfer.sessions import create_control, lost, session, transaction
 from changeover.transfer.verifying import verify
-from changeover.transfer.writing import Outcome, Writer
+from changeover.transfer.workers import Workers, how_many
 
 T = TypeVar("T")
 
-#: Seconds for which a deadlock or a lock time-out is tried again.
+#: Seconds for which lost connections are opened again without one chunk between them.
 _PATIENCE_S: Final = 120.0
-
-
-@dataclass(eq=False)
-class CopyFailed(Setback):
-    """A database failed under the copy."""
-
-    table: str
-    why: str
-
-    def __str__(self) -> str:
-        return f"copying {self.table} failed: {self.why}"
-
-    @property
-    def hint(self) -> str:
-        return "every finished chunk is kept: try the step again and it goes on from there"
+#: Seconds between two tries.
+_TRY_EVERY_S: Final = 2.0
 
 
 @dataclass(eq=False)
@@ -146,37 +134,63 @@ class Migration:
             TooManyRejects, RowsMissing, CopyFailed: what is finished is kept, and another run goes on from there.
             MappingChanged, AlreadyUndone: another migration is meant.
         """
+        clock = self.context.clock
+        copied, since = -1, clock.monotonic()
+        while True:
+            attempt = _Attempt()
+            try:
+                return self._attempt(attempt)
+            except (SQLAlchemyError, DatabaseUnreachable, ConnectionLost) as error:
+                if attempt.copied > copied:
+                    copied, since = attempt.copied, clock.monotonic()
+                if copied < 0 or not lost(error) or clock.monotonic() - since > _PATIENCE_S:
+                    if isinstance(error, Setback):
+                        raise
+                    raise CopyFailed(self.target.name, reason(error)) from error
+                why = error if isinstance(error, Setback) else reason(error)
+                self.context.say(f"a connection was lost ({why}); it is opened again, and the copy goes on")
+            self.context.sleep(_TRY_EVERY_S)
+
+    def _attempt(self, attempt: _Attempt) -> Report:
         dialects = (dialect_of(self.source), dialect_of(self.target))
-        try:
-            with session(self.source, dialects[0], autocommit=True) as reading, session(self.target, dialects[1]) as writing:
-                return _Copy(self, Side(self.source, dialects[0], reading), Side(self.target, dialects[1], writing)).run()
-        except SQLAlchemyError as error:
-            raise CopyFailed(self.target.name, reason(error)) from error
+        with session(self.source, dialects[0], autocommit=True) as reading, session(self.target, dialects[1]) as writing:
+            near, far = Side(self.source, dialects[0], reading), Side(self.target, dialects[1], writing)
+            return _Copy(self, near, far, attempt).run()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """How far one attempt came: -1 until the migration is on record."""
+
+    copied: int = -1
 
 
 class _Copy:
     """One attempt at a migration, on two connections."""
 
-    def __init__(self, migration: Migration, source: Side, target: Side) -> None:
+    def __init__(self, migration: Migration, source: Side, target: Side, attempt: _Attempt) -> None:
         self.migration = migration
         self.context = migration.context
         self.control = Control(migration.name)
         self.source = source
         self.target = target
+        self.attempt = attempt
         self.dialect = target.dialect
         self.reading = source.connection
         self.writing = target.connection
-        self.pace = Unhurried(self.context.check_stopped)
+        pace = Unhurried(self.context.check_stopped)
+        self.work = ChunkWork(self.control, source, target, pace, self.context.clock, self.context.sleep)
         self.started = self.context.clock.monotonic()
         self.total = 0
         self.read_before = 0
+        self.workers: Workers | None = None
 
     def run(self) -> Report:
         plans = plan_tables(self.migration.mapped, self.source, self.target)
         self.writing.rollback()
         records, resumed = self._records(plans)
         self.total = sum(record.rows_planned for record in records)
-        self.read_before = self._once(self.control.tally).read
+        self.read_before = self.attempt.copied = self._once(self.control.tally).read
         if resumed:
             self.context.say(f"going on after {self.read_before:,} of {counted(self.total, 'row')}")
         for plan in plans:
@@ -185,8 +199,12 @@ class _Copy:
                     f"{plan.mapping.source}: copied without {', '.join(plan.left_out)} (nothing in the target takes it)"
                 )
         tables = {}
-        for plan, record in zip(plans, records, strict=True):
-            tables[plan.into] = self._table(plan, record, resumed=resumed)
+        try:
+            for plan, record in zip(plans, records, strict=True):
+                tables[plan.into] = self._table(plan, record, resumed=resumed)
+        finally:
+            if self.workers is not None:
+                self.workers.close()
         return Report(tables, self.context.clock.monotonic() - self.started)
 
     def _once(self, read: Callable[[sa.Connection], T]) -> T:
@@ -221,13 +239,12 @@ class _Copy:
         return tuple(record for record, _ in prepared), False
 
     def _table(self, plan: TablePlan, record: TableRecord, *, resumed: bool) -> TableReport:
-        again = resumed and self._try_letters_again(plan, record)
+        again = resumed and self.work.try_letters_again(plan, record)
         if record.state is TableState.PLANNED or again:
-            carrier = self._carrier(plan, record)
-            while self._next_chunk(plan, record, carrier):
-                self._tell(plan)
+            for chunk in self._chunks(plan, record):
+                self._arrived(plan, chunk)
             if plan.refers_to_itself:
-                while self._try_letters_again(plan, record):  # a row may refer to one that came after it
+                while self.work.try_letters_again(plan, record):  # a row may refer to one that came after it
                     pass
             self._refuse_rejects()
             verify(plan, record, self.control, Reader(self.reading, plan), self.writing)
@@ -238,91 +255,59 @@ class _Copy:
         tally = self._once(lambda connection: self.control.tally(connection, plan.number))
         return TableReport(tally.read, tally.written, tally.rejected)
 
-    def _carrier(self, plan: TablePlan, record: TableRecord) -> Carrier:
-        path = path_of(plan, self.source, self.target, keeps_keys=record.keeps_keys)
-        if path.words:
-            self.context.say(path.words)
-        self.writing.rollback()
-        return carrier_of(path, plan, self.source, self.target, self.pace, keeps_keys=record.keeps_keys)
+    def _arrived(self, plan: TablePlan, chunk: ChunkRecord) -> None:
+        self.attempt.copied += 1
+        if not plan.refers_to_itself:
+            self._refuse_rejects()
+        if self.migration.onlooker is not None:
+            self.migration.onlooker.chunk_copied(plan, chunk, self.reading, self.writing)
+        self._tell(plan)
 
     def _state(self, record: TableRecord, state: TableState) -> None:
         with transaction(self.writing, self.dialect):
             self.control.set_state(self.writing, record.number, state, self.context.clock.now())
 
-    def _next_chunk(self, plan: TablePlan, record: TableRecord, carrier: Carrier) -> bool:
-        """Copy one chunk; False when the table has none left. Waits while other workers hold the last ones."""
-        self.context.check_stopped()
-        copied: list[ChunkRecord] = []
-        if self._patiently(lambda: self._copy_chunk(plan, record, carrier, copied)):
-            if not plan.refers_to_itself:
-                self._refuse_rejects()
-            if self.migration.onlooker is not None:
-                self.migration.onlooker.chunk_copied(plan, copied[-1], self.reading, self.writing)
-            return True
-        tally = self._once(lambda connection: self.control.tally(connection, plan.number))
-        if tally.done == tally.chunks:
-            return False
-        self.context.sleep(0.5)
-        return True
-
-    def _patiently(self, act: Callable[[], bool]) -> bool:
-        """Do it again for a while when a deadlock or a lock was in the way."""
-        since = self.context.clock.monotonic()
+    def _chunks(self, plan: TablePlan, record: TableRecord) -> Iterator[ChunkRecord]:
+        """Copy every chunk that is left, and tell of each. Waits while others hold the last ones."""
+        path = path_of(plan, self.source, self.target, keeps_keys=record.keeps_keys)
+        self.writing.rollback()
+        if path.words:
+            self.context.say(path.words)
         while True:
-            try:
-                return act()
-            except SQLAlchemyError as error:
-                if not self.dialect.transient(error) or self.context.clock.monotonic() - since > _PATIENCE_S:
-                    raise
-            self.context.sleep(0.2)
+            self.context.check_stopped()
+            tally = self._once(lambda connection: self.control.tally(connection, plan.number))
+            if tally.done == tally.chunks:
+                return
+            workers = self._side_by_side(tally.chunks - tally.done)
+            copied = 0
+            for chunk in self._by_workers(plan, workers) if workers is not None else self._by_ourselves(plan, record, path):
+                copied += 1
+                yield chunk
+            if not copied:
+                self.context.sleep(0.5)
 
-    def _copy_chunk(self, plan: TablePlan, record: TableRecord, carrier: Carrier, copied: list[ChunkRecord]) -> bool:
-        with transaction(self.writing, self.dialect):
-            chunk = self.control.claim(self.writing, plan.number, self.dialect)
-            if chunk is None:
-                return False
-            outcome = Outcome()
-            carrier.carry(chunk.range, outcome)
-            keys = packed(outcome.keys) if record.keeps_keys else None
-            done = replace(
-                chunk, state="done", read=outcome.read, written=outcome.written, rejected=len(outcome.letters), keys=keys
-            )
-            self._checkpoint(plan, record, done, outcome.letters, was="pending")
-        copied.append(done)
-        return True
+    def _by_ourselves(self, plan: TablePlan, record: TableRecord, path: Path) -> Iterator[ChunkRecord]:
+        carrier = self.work.carrier(path, plan, record)
+        while (chunk := self.work.copy_next(plan, record, carrier)) is not None:
+            yield chunk
+            self.context.check_stopped()
 
-    def _checkpoint(
-        self, plan: TablePlan, record: TableRecord, chunk: ChunkRecord, letters: Sequence[DeadLetter], *, was: str
-    ) -> None:
-        now = self.context.clock.now()
-        if not self.control.finish(self.writing, plan.number, chunk, now, was=was):
-            raise CopyFailed(plan.into, f"chunk {chunk.number} was taken by somebody else meanwhile")
-        self.control.reject(self.writing, record, chunk.number, letters, now)
+    def _by_workers(self, plan: TablePlan, workers: Workers) -> Iterator[ChunkRecord]:
+        for answer in workers.copy(plan.number):
+            self.context.check_stopped()
+            if answer is not None:
+                yield answer.chunk
 
-    def _try_letters_again(self, plan: TablePlan, record: TableRecord) -> bool:
-        """Whether a rejected row could be written after all: its source was corrected, or its parent has come."""
-        chunks = self._once(lambda connection: self.control.chunks(connection, plan.number))
-        dirty = [chunk.number for chunk in chunks if chunk.state == "done" and chunk.rejected]
-        found = [self._patiently(partial(self._letters_of, plan, record, number)) for number in dirty]
-        return any(found)
-
-    def _letters_of(self, plan: TablePlan, record: TableRecord, number: int) -> bool:
-        with transaction(self.writing, self.dialect):
-            chunk = self.control.lock(self.writing, plan.number, number, self.dialect)
-            letters = self.control.letters(self.writing, plan.number, number)
-            rows = Reader(self.reading, plan).rows_at([letter.key for letter in letters])
-            outcome = Outcome()
-            Writer(self.writing, self.dialect, plan, keep_keys=record.keeps_keys).write(rows, outcome, self.pace)
-            keys = packed([*unpacked(chunk.keys), *outcome.keys]) if record.keeps_keys else None
-            after = replace(
-                chunk,
-                read=chunk.read - len(letters) + outcome.read,
-                written=chunk.written + outcome.written,
-                rejected=len(outcome.letters),
-                keys=keys,
-            )
-            self._checkpoint(plan, record, after, outcome.letters, was="done")
-        return len(outcome.letters) < len(letters)
+    def _side_by_side(self, chunks: int) -> Workers | None:
+        """Processes to copy with, when there is enough to do for more than one and the target lets several write."""
+        count = how_many(self.migration.mapped.workers, chunks)
+        source, target = (getattr(side.database, "address", None) for side in (self.source, self.target))
+        if count == 1 or source is None or target is None or not self.dialect.skips_locked:
+            return None
+        if self.workers is None:
+            self.workers = Workers(Job(self.migration.name, self.migration.mapped, source, target), count)
+            self.context.say(f"{counted(count, 'worker')} side by side")
+        return self.workers
 
     def _refuse_rejects(self) -> None:
         tally = self._once(self.control.tally)

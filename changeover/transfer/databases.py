@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -129,12 +130,29 @@ class StatementFailed(Setback):
         return f"database {self.name}: {self.why} (in: {self.statement})"
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """All that a process needs to open a database, the password too: for pipes between processes, never for a screen."""
+
+    name: str
+    url: str = field(repr=False)
+    options: Mapping[str, Any]
+
+    def open(self) -> OpenDatabase:
+        """A database of one's own; nothing is connected yet."""
+        from changeover.runbook.systems import DatabaseEntry  # noqa: PLC0415 - only a worker needs it
+
+        return open_database(self.name, DatabaseEntry(url=self.url, options=self.options), "")
+
+
 class OpenDatabase:
     """A database of the systems file; connects on first use. Close it."""
 
-    def __init__(self, name: str, engine: sa.Engine) -> None:
+    def __init__(self, name: str, engine: sa.Engine, address: Address | None = None) -> None:
         self._name = name
         self._engine = engine
+        #: How another process opens it.
+        self.address = address
 
     @property
     def name(self) -> str:
@@ -221,7 +239,7 @@ def open_database(name: str, entry: DatabaseEntry, password: str, *, base: Path 
         except dialect.loaded_dbapi.Error as error:
             raise _why_not(name, url, error) from error
 
-    return OpenDatabase(name, engine)
+    return OpenDatabase(name, engine, Address(name, url.render_as_string(hide_password=False), dict(entry.options)))
 
 
 def _address(name: str, text: str, password: str, base: Path | None) -> sa.URL:

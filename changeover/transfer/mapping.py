@@ -76,6 +76,7 @@ class Mapped:
     order: tuple[str, ...] = ()  # the target's tables, parents first; empty: by foreign keys
     sequences: Sequences = field(default_factory=Sequences)
     text: TextPolicy = field(default_factory=TextPolicy)
+    workers: int | str = 1  # processes; `auto`: as many as suit this machine
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 
 from changeover.contracts import Database
 from changeover.transfer.control import Control
+from changeover.transfer.databases import DatabaseUnreachable
 from changeover.transfer.dialects import Dialect
+from changeover.transfer.failing import ConnectionLost
+
+#: What servers say to connections that they end themselves: MariaDB's numbers, PostgreSQL's SQLSTATEs.
+_ENDED: Final = frozenset({1053, 1927, 2006, 2013, "57P01", "57P02", "57P03", "08006", "08003"})
+
+
+def lost(error: BaseException) -> bool:
+    """Whether the connection is gone, so that another one may succeed: the server was restarted, the network was cut."""
+    if isinstance(error, DatabaseUnreachable | ConnectionLost | PendingRollbackError):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    number = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or state in _ENDED or (isinstance(number, int) and number in _ENDED)
 
 
 @contextmanager

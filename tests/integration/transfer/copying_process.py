@@ -1,4 +1,4 @@
-"""Copies in a process of its own, so that a test can kill it: ``python copying_process.py SOURCE TARGET MIGRATION``.
+"""Copies in a process of its own, so that a test can kill it: ``python copying_process.py SOURCE TARGET MIGRATION [WORKERS]``.
 
 Every finished chunk is a line on standard output.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
@@ -48,7 +48,11 @@ def opened(name: str, url: str) -> OpenDatabase:
 def main() -> None:
     """Copy."""
     source, target = opened("legacy", sys.argv[1]), opened("crm", sys.argv[2])
-    report = Migration(sys.argv[3], PLAN, source, target, LoudContext()).run()
+    plan = replace(PLAN, workers=int(sys.argv[4]), chunk_rows=20) if len(sys.argv) > 4 else PLAN
+    context = LoudContext()
+    report = Migration(sys.argv[3], plan, source, target, context).run()
+    for line in context.said:
+        tell(line)
     tell(f"finished {report.rows} {report.rejected}")
     source.close()
     target.close()

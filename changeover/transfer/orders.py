@@ -1,0 +1,49 @@
+"""What is said between a migration and its workers, through a pipe or any other way that carries Python values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from changeover.errors import Setback
+from changeover.transfer.control import ChunkRecord
+from changeover.transfer.databases import Address
+from changeover.transfer.mapping import Mapped
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker needs, wherever it runs: a migration by its name, its mapping, and both databases."""
+
+    migration: str
+    mapped: Mapped
+    source: Address
+    target: Address
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTable:
+    """An order: copy chunks of this table until nobody has any left to give."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkCopied:
+    """An answer: a chunk and its checkpoint are committed."""
+
+    table: int
+    chunk: ChunkRecord
+
+
+@dataclass(frozen=True, slots=True)
+class NoneLeft:
+    """An answer: no chunk of the table is free."""
+
+    table: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An answer, the last one: what went wrong."""
+
+    setback: Setback
