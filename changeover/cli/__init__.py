@@ -59,6 +59,10 @@ COMMANDS: Final[dict[str, tuple[Entry, ...]]] = {
         Entry("rollback", "changeover.cli.commands:rollback", "Undo everything that has started."),
         Entry("abort", "changeover.cli.commands:abort", "Stop the run for good and undo nothing."),
     ),
+    "Without a runbook": (
+        Entry("migrate", "changeover.cli.alone_commands:migrate", "Copy tables, exactly; or rehearse that with a sample."),
+        Entry("reconcile", "changeover.cli.alone_commands:reconcile", "Find out whether two databases say the same."),
+    ),
     "To try it out": (
         Entry("demo", "changeover.cli.demo:demo", "Watch a whole cutover of a small telecom company."),
         Entry("sandbox", "changeover.cli.sandbox:app", "Start and stop that small telecom company."),

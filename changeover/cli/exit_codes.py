@@ -34,6 +34,10 @@ class ExitCode(IntEnum):
     OWNERSHIP_LOST = 7, "Another engine took the run over; this one stopped at once."
     OWNED = 8, "Refused: another engine owns the run."
     JOURNAL_UNAVAILABLE = 9, "The journal cannot be read or written; nothing new was started. The message names path and cure."
+    FAILED = (
+        10,
+        "`migrate` or `reconcile` without a runbook: rows are missing, differ, or would be refused. The message says which.",
+    )
     INTERRUPTED = 130, "Ctrl-C or SIGTERM. The run can be resumed: `changeover resume RUN`."
     OUTPUT_CLOSED = 141, "Whoever read the output went away, as in `changeover events RUN | head`. No run ends for this reason."
 

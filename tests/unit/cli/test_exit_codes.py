@@ -23,6 +23,7 @@ def test_the_numbers_that_scripts_rely_on_do_not_change() -> None:
         "OWNERSHIP_LOST": 7,
         "OWNED": 8,
         "JOURNAL_UNAVAILABLE": 9,
+        "FAILED": 10,
         "INTERRUPTED": 130,
         "OUTPUT_CLOSED": 141,
     }

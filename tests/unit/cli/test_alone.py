@@ -1,0 +1,151 @@
+"""`migrate FILE` and `reconcile FILE`: no project, no runbook, no journal."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from changeover.cli import main
+
+FILE = """databases:
+  legacy: sqlite:///legacy.db
+  crm: sqlite:///crm.db
+migrate:
+  from: legacy
+  to: crm
+  max_rejects: 1
+  tables: [parents, children]
+reconcile:
+  from: legacy
+  to: crm
+  tables: [parents, children]
+  report: out/difference
+"""
+
+
+def execute(path: Path, *statements: str) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return [row for statement in statements for row in connection.execute(statement).fetchall()]
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, more in (("legacy", ""), ("crm", " references parents (id)")):
+        execute(
+            tmp_path / f"{name}.db",
+            "create table parents (id integer primary key, name varchar(5))",
+            f"create table children (id integer primary key, parent integer{more})",
+        )
+    execute(
+        tmp_path / "legacy.db",
+        "insert into parents values (1, 'a'), (2, 'b'), (3, 'c'), (4, 'too long')",
+        "insert into children values (1, 1), (2, 2), (3, null)",
+    )
+    path = tmp_path / "move.yaml"
+    path.write_text(FILE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+def test_a_file_is_copied_and_compared_without_a_runbook(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate", "move.yaml", "--dry-run"]) == 0
+    assert "would copy 7 rows into 2 tables; 1 would be rejected, 1 may be" in capsys.readouterr().out
+    assert main(["migrate", "move.yaml"]) == 0
+    assert "6 rows copied into 2 tables, 1 rejected" in capsys.readouterr().out
+    assert main(["migrate", "move.yaml"]) == 0  # nothing is copied twice
+    assert execute(file.parent / "crm.db", "select count(*) from parents") == [(3,)]
+    capsys.readouterr()
+    assert main(["reconcile", "move.yaml"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "4 of 4 questions passed\n"
+    assert "count of parents: passed: 3 and 1 dead letter of 4 rows" in told.err
+    assert (file.parent / "out/difference.html").is_file()
+
+
+@pytest.mark.usefixtures("file")
+def test_a_difference_ends_with_a_code_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["migrate", "move.yaml"])
+    execute(tmp_path / "crm.db", "update parents set name = 'x' where id = 2")
+    capsys.readouterr()
+    assert main(["reconcile", "move.yaml", "--json"]) == 10
+    told = capsys.readouterr()
+    assert told.err == ""
+    findings = {(each["kind"], each["about"]): each for each in json.loads(told.out)["output"]["findings"]}
+    assert findings["checksum", "parents"]["differences"][0]["key"] == [2]
+
+
+@pytest.mark.usefixtures("file")
+def test_undo_takes_back_what_was_copied_under_the_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["migrate", "move.yaml", "--name", "first"])
+    capsys.readouterr()
+    assert main(["migrate", "move.yaml", "--name", "first", "--undo"]) == 0
+    assert capsys.readouterr().out == "6 rows deleted from 2 tables\n"
+    assert execute(tmp_path / "crm.db", "select count(*) from parents") == [(0,)]
+
+
+@pytest.mark.usefixtures("file")
+def test_a_rehearsal_tells_what_to_expect_and_leaves_nothing_behind(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    execute(tmp_path / "legacy.db", "insert into children values (4, 99)")
+    assert main(["migrate", "move.yaml", "--rehearse", "--sample", "100%"]) == 10
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:-1] == [
+        "parents: 4 of 4 rows tried",
+        "  name: 1 row refused: 8 characters do not fit varchar(5)",
+        "  about 1 dead letter to expect of all rows",
+        "children: 4 of 4 rows tried",
+        "  row: 1 row refused: FOREIGN KEY constraint failed",
+        "  about 1 dead letter to expect of all rows",
+        "  parent: 1 row for which parents brings no row",
+    ]
+    assert lines[-1].startswith("all rows would take about ")
+    assert [name for (name,) in execute(tmp_path / "crm.db", "select name from sqlite_master")] == ["parents", "children"]
+
+
+@pytest.mark.usefixtures("file")
+def test_a_share_of_the_rows_is_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    execute(tmp_path / "legacy.db", "delete from parents where id = 4")
+    values = ", ".join(f"({number}, 'p')" for number in range(10, 410))
+    execute(tmp_path / "legacy.db", f"insert into parents values {values}")  # noqa: S608 - of this test
+    assert main(["migrate", "move.yaml", "--rehearse", "--sample", "10%", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["tables"]["parents"]["rows"] == 403
+    assert 20 <= told["tables"]["parents"]["sampled"] <= 60
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "said"),
+    [
+        ("databases: {}\n", ["migrate", "move.yaml"], "move.yaml has no `migrate:`"),
+        ("databases: {}\n", ["reconcile", "move.yaml"], "move.yaml has no `reconcile:`"),
+        (FILE, ["migrate", "move.yaml", "--rehearse", "--sample", "half"], "--sample 'half' is no share"),
+        (FILE, ["migrate", "move.yaml", "--rehearse", "--sample", "0%"], "--sample '0%' is no share"),
+        (
+            FILE.replace("tables: [parents, children]\nrec", "tabels: [x]\nrec"),
+            ["migrate", "move.yaml"],
+            "`migrate` has no key `tabels`",
+        ),
+        (FILE.replace("from: legacy", "from: lagacy"), ["migrate", "move.yaml"], "lagacy"),
+        (FILE.replace("[parents,", "['${environment}',"), ["migrate", "move.yaml"], "a file without a runbook knows no values"),
+        ("- no mapping\n", ["migrate", "move.yaml"], "a mapping"),
+        (FILE, ["migrate", "other.yaml"], "there is no such file"),
+    ],
+)
+def test_bad_input_is_one_clear_message(
+    file: Path, capsys: pytest.CaptureFixture[str], text: str, arguments: list[str], said: str
+) -> None:
+    file.write_text(text, encoding="utf-8")
+    assert main(arguments) == 2
+    told = capsys.readouterr()
+    assert said in " ".join((told.out + told.err).split())
+    assert "Traceback" not in told.err
+
+
+@pytest.mark.usefixtures("file")
+def test_a_setback_names_itself_and_has_its_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    execute(tmp_path / "legacy.db", "insert into parents values (5, 'also too long')")
+    assert main(["migrate", "move.yaml"]) == 10
+    assert "2 rows were rejected, 1 allowed" in capsys.readouterr().err
