@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 # Most tests wait for servers and processes: a few more workers than cores make the suite shorter.
 WORKERS ?= 3
 
-.PHONY: help setup packages demo test unit check static lint types contracts runbooks pythons bench bench-transfer soak lock clean
+.PHONY: help setup packages demo test unit check static lint types contracts runbooks pythons bench bench-transfer soak model lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,7 +79,10 @@ bench-transfer: setup packages ## copies of one table, side by side with pgloade
 	@$(BIN)/python benchmarks/reconcile.py $(ROWS)
 
 soak: setup packages ## the long runs
-	@CHANGEOVER_SOAK=1 $(PYTEST) tests/chaos -q
+	@CHANGEOVER_SOAK=1 $(PYTEST) tests/chaos tests/model -q
+
+model: setup ## explore the model of the rules, and take every rule away (docs/model.md)
+	@$(BIN)/python -m tests.model
 
 lock: setup ## resolve the dependencies anew into requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev \

@@ -9,7 +9,7 @@ from typing import Any
 
 from changeover.contracts import Question, QuestionForm, Value
 from changeover.engine.endings import Ending, Outcome
-from changeover.engine.failing import after_failure, hold
+from changeover.engine.failing import after_failure
 from changeover.engine.people import why_not
 from changeover.engine.runtime import Runtime
 from changeover.engine.timers import Timer
@@ -108,8 +108,10 @@ class Decisions:
             self.watch(key)
             return
         attempt = self.runtime.step(key).attempt
-        self.runtime.put(Draft(EventKind.DECISION_LAPSED, key, attempt))
-        hold(self.runtime, f"nobody decided {key} in time")
+        drafts = [Draft(EventKind.DECISION_LAPSED, key, attempt)]
+        if not self.runtime.held:  # in one transaction: after a crash between the two nobody would look at it again
+            drafts.append(Draft(EventKind.RUN_HELD, data={"why": f"nobody decided {key} in time"}))
+        self.runtime.put(*drafts)
 
     def answer(self, record: CommandRecord, who: str, key: str) -> Reply:
         """What an approve, refuse or done for an open question comes to."""

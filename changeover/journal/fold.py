@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from changeover.contracts import RunState, StepState, Value
+from changeover.contracts import QuestionForm, RunState, StepState, Value
 from changeover.journal.events import Event, EventKind
 
 
@@ -140,6 +140,13 @@ def _rollback_started(state: RunRecordState, _event: Event) -> None:
     """Questions about the way forward have no answer any more."""
     state.state = RunState.ROLLING_BACK
     state.decisions.clear()
+
+
+def _change_accepted(state: RunRecordState, _event: Event) -> None:
+    """People approved what stood there before: they are asked again. What somebody has done by hand stays done."""
+    for decision in state.decisions.values():
+        if decision.data.get("form") != QuestionForm.TASK:
+            decision.approvals.clear()
 
 
 def _abort_requested(state: RunRecordState, _event: Event) -> None:
@@ -303,7 +310,7 @@ _APPLY: Final[Mapping[EventKind, Apply]] = {
     EventKind.RUN_SUCCEEDED: _ended(RunState.SUCCEEDED),
     EventKind.RUN_ROLLED_BACK: _ended(RunState.ROLLED_BACK),
     EventKind.RUN_ABORTED: _ended(RunState.ABORTED),
-    EventKind.CHANGE_ACCEPTED: _nothing,
+    EventKind.CHANGE_ACCEPTED: _change_accepted,
     EventKind.WARNED: _nothing,
     EventKind.STEP_STARTED: _step_started,
     EventKind.STEP_PASSED: _step_passed,

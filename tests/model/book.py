@@ -92,7 +92,7 @@ class Book(NamedTuple):
     off: tuple[str, ...] = ()  # suspensions that are open
     to: str = ""  # the stage to which the run is rolled back; it stays, with all that it rests on
     glass: bool = False  # two people turned the run back past its point of no return
-    owes: bool = False  # a deadline has passed, and the hold that must follow is not there yet
+    owes: bool = False  # a deadline has passed, or people have refused, and the hold that must follow is not there yet
 
 
 def began(step: Step) -> bool:
@@ -118,7 +118,8 @@ def after(graph: Graph, rules: Rules, book: Book, event: Event) -> Book:
         if event.kind in NOTES:
             return book
         step = _after(graph, rules, book, event)
-        owes = book.owes or (event.kind == LAPSE and not book.held)
+        refuses = event.kind == ANSWER and event.answer == "no" and step.question is not None and step.question.form == APPROVAL
+        owes = book.owes or ((event.kind == LAPSE or refuses) and not book.held)
         return book._replace(steps=(*book.steps[: event.step], step, *book.steps[event.step + 1 :]), owes=owes)
     return _after_of_run(rules, book, event)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from tests.model.book import Book, Event, Question, began, crossed
+from tests.model.book import OF_THE_RUN, Book, Event, Question, began, crossed
 from tests.model.graph import Graph
 from tests.model.moves import RUN, STEPS, Move
 from tests.model.rules import Rules
 from tests.model.words import (
     ANSWER,
     ASKS,
-    COMMAND_ANSWERED,
     EITHER,
     ENGINE,
     FAILED,
@@ -49,11 +48,8 @@ from tests.model.words import (
     TASK,
     UNKNOWN,
     UNRESOLVED,
-    WARNED,
 )
 
-#: Events about the run, even where they name a step.
-_OF_THE_RUN = frozenset({SUSPENSION_OPENED, SUSPENSION_CLOSED, SUSPENSION_LEFT, COMMAND_ANSWERED, WARNED})
 #: In which state of the run a step of each phase may begin.
 BEGINS_IN = {FORWARD: RUNNING, ROLLBACK: ROLLING_BACK}
 #: Only while steps of that phase may begin.
@@ -65,7 +61,7 @@ _BEFORE_THE_WAY_BACK = frozenset({FAILED, RETRYING, SKIPPED})
 
 def why_not(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
     """Why *event* may not follow what *book* says; empty when it may."""
-    if event.step < 0 or event.kind in _OF_THE_RUN:
+    if event.step < 0 or event.kind in OF_THE_RUN:
         return _of_run(graph, rules, book, event)
     if book.run in FINAL:
         return f"the run is {book.run}"
@@ -112,7 +108,7 @@ def _why_not_begin(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
     if book.held and rules.hold_stops_intents:
         return f"the run is held by {book.held}"
     if book.owes and rules.lapse_holds:
-        return "a deadline has passed, and the run must be held"
+        return "the run must be held: a deadline has passed, or people have refused"
     if event.attempt != step.attempt + 1:
         return f"its next attempt is {step.attempt + 1}"
     if step.question is not None and not _decided(rules, step.question):
@@ -146,9 +142,8 @@ def _done(graph: Graph, book: Book, number: int) -> bool:
     node, state = graph.nodes[number], book.steps[number].state
     if state == PASSED:
         return True
-    left_out = node.phase == ROLLBACK and (
-        _stays(graph, book, number) or not any(began(book.steps[step]) for step in node.undoes)
-    )
+    nothing_there = node.phase == ROLLBACK and not any(began(book.steps[step]) for step in node.undoes)
+    left_out = nothing_there or _stays(graph, book, number)
     if state in SETTLED or left_out:
         return all(_done(graph, book, need) for need in node.needs)
     return False
@@ -185,18 +180,14 @@ def _engine(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
             return "nobody has said that it is done"
         if step.epoch != (event.epoch or book.epoch) and not task and rules.running_becomes_unknown:
             return "its intent is of an earlier engine: nobody knows what became of it"
-    if kind == ANSWER and asked is None:
-        return "nothing is asked"
+    if kind == ANSWER:
+        return _answer(rules, asked, event)
     if kind == LAPSE and (asked is None or asked.lapsed or asked.answered):
         return "no question waits for an answer"
-    if kind == QUESTION and asked is not None and not asked.answered:
+    if kind == QUESTION and asked is not None:
         return "it is asked already"
-    if (
-        kind == STEP_RETRYING
-        and step.state == FAILED
-        and not graph.nodes[event.step].repeatable
-        and rules.retry_only_what_may_repeat
-    ):
+    own_try = kind == STEP_RETRYING and step.state == FAILED and not event.who
+    if own_try and not graph.nodes[event.step].repeatable and rules.retry_only_what_may_repeat:
         return "it is not repeatable"
     return ""
 
@@ -205,7 +196,7 @@ def _people(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
     """What a person may say, and what takes two."""
     node, step, kind = graph.nodes[event.step], book.steps[event.step], event.kind
     if kind == ANSWER:
-        return "nothing is asked" if step.question is None else ""
+        return _answer(rules, step.question, event)
     if kind == STEP_WAIVED:
         return _second(book, event) if rules.waiver_by_two else ""
     if kind == STEP_SKIPPED:
@@ -219,6 +210,13 @@ def _people(graph: Graph, rules: Rules, book: Book, event: Event) -> str:
     if says_what_became_of_it and rules.by_hand_by_two and crossed(graph, book, rules):
         return _second(book, event)
     return ""
+
+
+def _answer(rules: Rules, question: Question | None, event: Event) -> str:
+    if question is None:
+        return "nothing is asked"
+    twice = event.answer == "yes" and event.who in question.yes and rules.gate_waits_for_its_quorum
+    return f"{event.who} has said so already" if twice else ""
 
 
 def _second(book: Book, event: Event) -> str:

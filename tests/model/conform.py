@@ -77,13 +77,14 @@ class Replay:
     def take(self, event: journal.Event) -> list[str]:
         """Replay *event*; why the model does not allow it, if it does not."""
         move = as_move(self.graph, event)
-        found = [*self._place(event), *self._incarnation(move), *self._word.follow(event)]
+        found = ["a journal begins with the plan, once"] if (move.kind == RUN_PLANNED) is not (self._seq == 0) else []
+        found += [*self._place(event), *self._incarnation(move), *self._word.follow(event)]
         if event.step and move.step < 0 and move.kind != COMMAND_ANSWERED:  # people may ask for what is not there
             return [*found, f"the plan has no step {event.step}"]
         why = why_not(self.graph, ALL, self.book, move)
         found += [why] if why else []
         if self.book.owes and move.kind != HELD:
-            found.append("a deadline has passed: the hold stands directly behind it")
+            found.append("a deadline has passed, or people have refused: the hold stands directly behind it")
             self.book = self.book._replace(owes=False)
         if self._leads_somewhere(move):
             self.book = model.after(self.graph, ALL, self.book, move)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.model import engine, invariants, people, world
+from tests.model.book import OF_THE_RUN, Book, after
 from tests.model.invariants import Violation
 from tests.model.state import State, Suite, Turn
 from tests.model.words import FINAL
@@ -102,15 +103,22 @@ class _Exploration:
             report.ends[end] = report.ends.get(end, 0) + 1
             self.over.append(number)
         for turn in following:
-            for event in turn.events:
-                if event.step < 0:
-                    report.moves.add(("", run, event.kind, event.who != "", turn.state.book.run))
-                else:
-                    before, after = state.book.steps[event.step].state, turn.state.book.steps[event.step].state
-                    phase = self.suite.graph.nodes[event.step].phase
-                    report.moves.add((phase, before, event.kind, event.who != "", after))
+            if turn.events:
+                self._note_moves(state.book, turn, report)
             self.sources.append(number)
             self.targets.append(self._number(turn.state, number))
+
+    def _note_moves(self, before: Book, turn: Turn, report: Report) -> None:
+        last = len(turn.events) - 1
+        for place, event in enumerate(turn.events):
+            then = turn.state.book if place == last else after(self.suite.graph, self.suite.rules, before, event)
+            if event.step < 0 or event.kind in OF_THE_RUN:
+                report.moves.add(("", before.run, event.kind, event.who != "", then.run))
+            else:
+                phase = self.suite.graph.nodes[event.step].phase
+                states = before.steps[event.step].state, then.steps[event.step].state
+                report.moves.add((phase, states[0], event.kind, event.who != "", states[1]))
+            before = then
 
     def _number(self, state: State, parent: int) -> int:
         number = self.numbers.get(state)
@@ -129,8 +137,8 @@ class _Exploration:
             way.append(self.parents[way[-1]])
         way.reverse()
         lines: list[str] = []
-        for before, after in pairwise(way):
-            taken = next(turn for turn in turns(self.suite, self.states[before]) if self.numbers[turn.state] == after)
+        for earlier, later in pairwise(way):
+            taken = next(turn for turn in turns(self.suite, self.states[earlier]) if self.numbers[turn.state] == later)
             lines.append(told(self.suite, taken))
         return tuple(lines)
 

@@ -48,6 +48,8 @@ def turns(suite: Suite, state: State, out: list[Turn]) -> None:
     for number, step in enumerate(state.book.steps):
         if step.question is not None:
             _decide(desk, number, step.question)
+        if step.state == ASKS and not _can_be_seen(desk, number):
+            continue
         if step.state == ASKS:
             _find_out(desk, number)
         elif step.state in {FAILED, DIRTY}:
@@ -152,15 +154,18 @@ def _say(desk: Desk, then: Desk, text: str, event: Event) -> None:
 
 
 def _find_out(desk: Desk, number: int) -> None:
-    """A person looks at what only a person can look at, once nothing of it is in the air and no old engine can send it."""
+    """A person looks at what only a person can look at."""
+    for kind in _seen(desk.suite.graph.nodes[number], desk.state):
+        event = Event(kind, number, desk.state.book.steps[number].attempt, who=_BELA)
+        _say(desk, desk, f"record {kind} of", event)
+
+
+def _can_be_seen(desk: Desk, number: int) -> bool:
+    """Whether nothing of a step in doubt can still come. Whoever skips or waives it has to know that too."""
     state, rules = desk.state, desk.suite.rules
     in_the_air = any(message.step == number for message in state.air)
     still_sent = any(engine.mind[number] is not None for engine in state.engines)
-    if (in_the_air and rules.people_answer_when_quiet) or (still_sent and rules.people_answer_when_dead):
-        return
-    for kind in _seen(desk.suite.graph.nodes[number], state):
-        event = Event(kind, number, state.book.steps[number].attempt, who=_BELA)
-        _say(desk, desk, f"record {kind} of", event)
+    return not (in_the_air and rules.people_answer_when_quiet) and not (still_sent and rules.people_answer_when_dead)
 
 
 def _seen(node: Node, state: State) -> tuple[str, ...]:

@@ -221,6 +221,20 @@ def test_a_question_asked_again_forgets_the_old_answers() -> None:
     assert after(asked, approved, asked, who="oksana").decisions["gate"].approvals == {}
 
 
+def test_what_people_approved_before_a_change_they_are_asked_again_and_what_was_done_stays_done() -> None:
+    said = {"answer": "approve", "why": "now"}
+    state = after(
+        (EventKind.DECISION_ASKED, "gate", {"form": "approval"}),
+        (EventKind.DECISION_GIVEN, "gate", said),
+        (EventKind.DECISION_ASKED, "cable", {"form": "task"}),
+        (EventKind.DECISION_GIVEN, "cable", {"answer": "done", "why": "pulled"}),
+        (EventKind.CHANGE_ACCEPTED, "", {"what": "the runbook was changed"}),
+        who="anna",
+    )
+    assert state.decisions["gate"].approvals == {}
+    assert state.decisions["cable"].approvals == {"anna": "pulled"}
+
+
 def test_a_lapsed_deadline_leaves_the_question_open() -> None:
     state = after((EventKind.DECISION_ASKED, "gate", {}), (EventKind.DECISION_LAPSED, "gate", {}))
     assert state.decisions["gate"].lapsed
