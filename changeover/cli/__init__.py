@@ -33,6 +33,7 @@ COMMANDS: Final[dict[str, tuple[Entry, ...]]] = {
         Entry("lint", "changeover.cli.lint:lint", "Find what is wrong in a runbook, all at once."),
         Entry("plan", "changeover.cli.plan:plan", "Show times, critical path, and until when you can go back."),
         Entry("rehearse", "changeover.cli.run:rehearse", "Run everything on the rehearsal environment."),
+        Entry("hosts", "changeover.cli.hosts:app", "List hosts, check that they are fit for the night, trust their keys."),
         Entry("schema", "changeover.cli.schema:schema", "Print the JSON Schema with which editors complete runbooks."),
     ),
     "The run": (

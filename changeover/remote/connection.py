@@ -35,6 +35,33 @@ def connect(login: Login, deadlines: Deadlines, through: paramiko.Transport | No
         HostSetback: with the verdict on the host; nothing has been sent to it that acts.
     """
     known = _known(login)
+    transport = _handshaken(login, deadlines, through, known)
+    try:
+        _compare(login, transport.get_remote_server_key(), known)
+        _log_in(login, transport)
+    except BaseException:
+        transport.close()
+        raise
+    return transport
+
+
+def host_key(login: Login, deadlines: Deadlines, through: paramiko.Transport | None = None) -> KnownKey:
+    """The key that the host shows now, one of the sort that is known if there is one. Nobody logs in.
+
+    Raises:
+        HostSetback: with the verdict on the host.
+    """
+    transport = _handshaken(login, deadlines, through, _known(login))
+    try:
+        key = transport.get_remote_server_key()
+        return KnownKey(key.get_name(), key.asbytes())
+    finally:
+        transport.close()
+
+
+def _handshaken(
+    login: Login, deadlines: Deadlines, through: paramiko.Transport | None, known: tuple[KnownKey, ...]
+) -> paramiko.Transport:
     sock = _dial(login, deadlines) if through is None else _dial_through(login, through, deadlines)
     try:
         transport = paramiko.Transport(sock)
@@ -47,8 +74,6 @@ def connect(login: Login, deadlines: Deadlines, through: paramiko.Transport | No
         raise
     try:
         _negotiate(login, transport, deadlines)
-        _compare(login, transport.get_remote_server_key(), known)
-        _log_in(login, transport)
     except BaseException:
         transport.close()
         raise
@@ -139,16 +164,16 @@ def _compare(login: Login, key: paramiko.PKey, known: tuple[KnownKey, ...]) -> N
     if not trusted:
         detail = f"its host key is not known: {shown} is not in {login.known_hosts}; nothing was sent"
         advice = (
-            f"Have the fingerprint checked {console}. When it is {fingerprint(blob)}, add the key: "
-            f"ssh-keyscan -p {login.port} {login.address} >> {login.known_hosts}"
+            f"Have the fingerprint checked {console}. When it is {fingerprint(blob)}, let the key be written down: "
+            f"`changeover hosts trust FILE {login.host} --fingerprint {fingerprint(blob)}`"
         )
         raise HostSetback(login.host, HostVerdict.HOST_KEY, detail, advice)
     before = ", ".join(f"{entry.sort} {fingerprint(entry.blob)}" for entry in trusted)
     detail = f"its host key has changed: known is {before}, it shows {shown}; nothing was sent"
     advice = (
         f"Either the machine was installed anew, or somebody stands in between. Have the fingerprint checked {console}. Only "
-        f"when it is {fingerprint(blob)}: ssh-keygen -R '{name}' -f {login.known_hosts}, then ssh-keyscan -p {login.port} "
-        f"{login.address} >> {login.known_hosts}"
+        f"when it is {fingerprint(blob)}: ssh-keygen -R '{name}' -f {login.known_hosts}, then `changeover hosts trust FILE "
+        f"{login.host} --fingerprint {fingerprint(blob)}`"
     )
     raise HostSetback(login.host, HostVerdict.HOST_KEY, detail, advice)
 

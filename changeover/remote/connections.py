@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from changeover.remote.errors import HostBusy, HostSetback
+from changeover.remote.known_hosts import KnownKey
 from changeover.remote.login import Deadlines, Login
 
 if TYPE_CHECKING:
@@ -55,6 +56,16 @@ class Connections:
                     slot.transport.close()
                 slot.transport = self._patiently(login)
             return slot.transport
+
+    def host_key(self, login: Login) -> KnownKey:
+        """The key that the host of *login* shows now, seen through its jump hosts. Raises HostSetback."""
+        from changeover.remote.connection import host_key  # noqa: PLC0415 - loads paramiko
+
+        through = self._through(login)
+        with ExitStack() as turns:
+            turns.enter_context(self._door(login))
+            turns.enter_context(self._everywhere)
+            return host_key(login, self.deadlines, through)
 
     def close(self, login: Login | None = None) -> None:
         """Close the connection of *login*, or every one, inner ones first; a later use opens a new one."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -17,6 +18,7 @@ from changeover.contracts import Completed, Uploaded
 from changeover.remote.connections import Connections
 from changeover.remote.errors import CommandRefused, HostNotListed, HostSetback, HostVerdict, JumpInCircle
 from changeover.remote.inventory import hosts_of
+from changeover.remote.known_hosts import KnownKey
 from changeover.remote.login import ROOT, Deadlines, Login, login_of
 from changeover.runbook.systems import HostEntry, Systems
 
@@ -34,13 +36,16 @@ def _ignore(_piece: str) -> None:
 class RemoteHost:
     """One machine; implements :class:`changeover.contracts.Host`. May be used by several threads at once."""
 
-    def __init__(self, name: str, login: Callable[[], Login], connections: Connections) -> None:
+    def __init__(
+        self, name: str, login: Callable[[], Login], connections: Connections, crowds: Sequence[threading.Semaphore] = ()
+    ) -> None:
         """Take what works out the login when it is first needed: only then are secrets resolved."""
         self._name = name
         self._login = cache(login)
         self._connections = connections
         self._deadlines = connections.deadlines
-        self._sessions = threading.BoundedSemaphore(SESSIONS)
+        # always taken in this order, so that nobody waits in a circle
+        self._turns = (threading.BoundedSemaphore(SESSIONS), *crowds)
         self._sending = threading.Lock()  # uploads, one at a time: two of the same file would share a temporary name
 
     @property
@@ -60,15 +65,15 @@ class RemoteHost:
         wire = self._wire(command)
         hear = output or _ignore
         started = time.monotonic()
-        self._take_turn(timeout, hear)
-        try:
+        with ExitStack() as turns:
+            for turn in self._turns:
+                self._take_turn(turn, timeout, hear)
+                turns.callback(turn.release)
             from changeover.remote.command import Attached  # noqa: PLC0415 - loads paramiko
 
             transport, channel = self._session()
             left = None if timeout is None else max(timeout - (time.monotonic() - started), 0.1)
             return Attached(self._name, channel, transport, self._deadlines).run(wire, stdin, left, hear)
-        finally:
-            self._sessions.release()
 
     def upload(self, content: bytes | Path, target: str, *, mode: int = 0o644) -> Uploaded:
         """Put *content* at *target*; see :meth:`changeover.contracts.Host.upload`."""
@@ -101,12 +106,12 @@ class RemoteHost:
         who = "" if become == ROOT else f"-u {shlex.quote(become)} "
         return f"sudo -n {who}-- /bin/sh -c {shlex.quote(command)}"
 
-    def _take_turn(self, timeout: float | None, hear: Callable[[str], None]) -> None:
+    def _take_turn(self, turn: threading.Semaphore, timeout: float | None, hear: Callable[[str], None]) -> None:
         ends = None if timeout is None else time.monotonic() + timeout
-        while not self._sessions.acquire(timeout=1):
+        while not turn.acquire(timeout=1):
             hear("")
             if ends is not None and time.monotonic() > ends:
-                detail = f"{SESSIONS} other commands kept it busy for {timeout:g} s; nothing was sent"
+                detail = f"other commands there, or on hosts of its groups, kept it waiting for {timeout:g} s; nothing was sent"
                 raise HostSetback(self._name, HostVerdict.TIME_OUT, detail)
 
     def _connected(self) -> paramiko.Transport:
@@ -139,6 +144,8 @@ class Hosts:
         self._connections = Connections(deadlines or Deadlines())
         self._making = threading.Lock()
         self._hosts: dict[str, RemoteHost] = {}
+        self._crowds = {group: threading.BoundedSemaphore(limit) for group, limit in sorted(systems.limits.items())}
+        self._members = {group: frozenset(systems.members(group)) for group in self._crowds}
 
     def select(self, names: Iterable[str]) -> tuple[RemoteHost, ...]:
         """The hosts that *names* (hosts and groups) stand for, each once, in written order.
@@ -147,6 +154,14 @@ class Hosts:
             HostNotListed: a name is neither a host nor a group.
         """
         return tuple(self._host(name) for name in hosts_of(self._systems, names))
+
+    def host_key(self, name: str) -> KnownKey:
+        """The key that the host called *name* shows now; nobody logs in there. Raises HostSetback."""
+        return self._connections.host_key(self._login(name))
+
+    def login(self, name: str) -> Login:
+        """How to get into the host called *name*."""
+        return self._login(name)
 
     def close(self) -> None:
         """Close every connection."""
@@ -162,7 +177,8 @@ class Hosts:
         self._entry(name)  # hosts_of() found it, but it may be a group that names a host nobody describes
         with self._making:
             if name not in self._hosts:
-                self._hosts[name] = RemoteHost(name, partial(self._login, name), self._connections)
+                crowds = [crowd for group, crowd in self._crowds.items() if name in self._members[group]]
+                self._hosts[name] = RemoteHost(name, partial(self._login, name), self._connections, crowds)
             return self._hosts[name]
 
     def _login(self, name: str, inside: tuple[str, ...] = ()) -> Login:

@@ -54,6 +54,22 @@ def load(
         return Loaded(bundle, tuple(sorted(sources.findings, key=lambda found: (found.at, found.code))))
 
 
+def load_systems(path: Path, *, root: Path, environment: str = "", foreign: bool = False) -> tuple[Systems, tuple[Finding, ...]]:
+    """The systems file at *path* alone, or with *foreign* an Ansible inventory as if a systems file named it; and findings."""
+    with collector.paused():
+        sources = Sources(root)
+        name = sources.name(path)
+        if foreign:
+            layer = ansible.imported(sources, name, Position(name, 1, 1))
+            report = lambda code, message, hint, at: sources.findings.append(finding(code, message, hint, at))  # noqa: E731
+            found = resolved([layer] if layer is not None else [], report)
+            systems = Systems(hosts=found.hosts, groups=found.groups, at=Position(name, 1, 1))
+        else:
+            loading = _Loading(sources, {}, environment)
+            systems, _ = loading.systems_of(name, Position(name, 1, 1), Binder(sources.findings))
+        return systems, tuple(sorted(sources.findings, key=lambda found: (found.at, found.code)))
+
+
 @dataclass(frozen=True, slots=True)
 class _FileValues:
     """What a systems file may refer to."""
@@ -162,11 +178,15 @@ class _Loading:
         if _PLACEHOLDER in runbook.systems and not self.sources.exists(source):
             self._unknown_environment(runbook.systems, source, at)
             return Systems(), {}
+        return self.systems_of(source, at, binder)
+
+    def systems_of(self, source: str, at: Position, binder: Binder) -> tuple[Systems, dict[str, str]]:
+        """The systems of the file *source*, and the values of this machine that it names."""
         tree = self.sources.tree(source, at)
         if tree is None:
             return Systems(), {}
         values = self._values(tree, source)
-        names = None if values is None else _FileValues(self.environment, values)
+        names = None if values is None else _FileValues(self.environment or "", values)
         bound = Binder(self.sources.findings, self.kinds, names, nodes=binder.nodes)
         written = bind_with(bound, tree, SystemsFile)
         if isinstance(written, Invalid):

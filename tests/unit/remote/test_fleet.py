@@ -12,8 +12,9 @@ from changeover.errors import Setback, Stopped, Unclear
 from changeover.remote.connections import Connections
 from changeover.remote.errors import CommandRefused, HostSetback, HostUnclear, HostVerdict
 from changeover.remote.fleet import on_each
-from changeover.remote.hosts import RemoteHost
+from changeover.remote.hosts import Hosts, RemoteHost
 from changeover.remote.login import Deadlines, Login
+from changeover.runbook.systems import HostEntry, Systems
 
 
 def named(name: str) -> Host:
@@ -76,3 +77,26 @@ def test_a_bug_is_not_hidden_as_a_verdict() -> None:
 
 def test_no_hosts_no_outcomes() -> None:
     assert on_each([], lambda _host: 1) == {}
+
+
+def test_a_crowded_group_makes_its_hosts_wait_and_nothing_is_sent() -> None:
+    crowded = threading.BoundedSemaphore(1)
+    crowded.acquire()
+    login = Login("a", "192.0.2.1", 22, "somebody", Path("none"))
+    host = RemoteHost("a", lambda: login, Connections(Deadlines()), [crowded])
+    with pytest.raises(HostSetback, match="or on hosts of its groups, kept it waiting") as waited:
+        host.run("true", timeout=0.1)
+    assert waited.value.verdict is HostVerdict.TIME_OUT
+    crowded.release()
+    assert crowded.acquire(timeout=0)
+
+
+def test_a_limit_of_a_group_is_shared_by_all_its_hosts() -> None:
+    systems = Systems(
+        hosts={"a": HostEntry("x"), "b": HostEntry("y"), "c": HostEntry("z")}, groups={"g": ("a", "b")}, limits={"g": 1}
+    )
+    with Hosts(systems, base=Path(), secret=str) as hosts:
+        a, b, c = hosts.select(["a", "b", "c"])
+        turns = [host._turns for host in (a, b, c)]  # noqa: SLF001 - nobody else has to know them
+    assert [len(turn) for turn in turns] == [2, 2, 1]
+    assert turns[0][1] is turns[1][1]
