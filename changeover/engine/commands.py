@@ -26,8 +26,8 @@ _NAMED: Final = 5
 
 _RETRIABLE: Final = (StepState.FAILED, StepState.FAILED_DIRTY, StepState.ASKS_HUMAN)
 _BY_HAND: Final = frozenset({StepState.FAILED, StepState.FAILED_DIRTY, StepState.ASKS_HUMAN})
-_SKIPPABLE: Final = frozenset({StepState.PENDING, StepState.RETRYING, *_BY_HAND})
-_WAIVABLE: Final = frozenset({StepState.PENDING, StepState.RETRYING, *_BY_HAND})
+#: What is in doubt may still land later: only once somebody has said what became of it can it be given up.
+_GIVEN_UP: Final = frozenset({StepState.PENDING, StepState.RETRYING, StepState.FAILED, StepState.FAILED_DIRTY})
 
 
 @dataclass(slots=True)
@@ -235,8 +235,8 @@ class Commands:
             return f"the run is {_words(self.runtime.state)}; {key} cannot be skipped now"
         decision = self.decisions.open(key)
         waits = state is StepState.RUNNING and decision is not None and key not in self.runtime.busy
-        if state not in _SKIPPABLE and not waits:
-            return f"{key} is {_words(state)}; it cannot be skipped"
+        if state not in _GIVEN_UP and not waits:
+            return f"{key} is {_words(state)}; it cannot be skipped{_first_say(key, state)}"
         if planned.step.mandatory:
             return f"{key} is mandatory: it can never be skipped"
         asks_people = hasattr(self.runtime.kind_of(planned.step).python, "question")
@@ -291,8 +291,8 @@ class Commands:
         wrong = self._wrong_time(planned)
         if wrong is not None:
             return wrong
-        if step.state not in _WAIVABLE or key in self.runtime.busy:
-            return refused(f"{key} is {_words(step.state)}; it cannot be waived now")
+        if step.state not in _GIVEN_UP or key in self.runtime.busy:
+            return refused(f"{key} is {_words(step.state)}; it cannot be waived now{_first_say(key, step.state)}")
         if not record.command.why:
             return refused(f"say why {key} is given up, and what stays behind")
         first, reply = self.seconds.second(record, who, f"waive {key}")
@@ -310,6 +310,16 @@ class Commands:
 
 def _words(state: StepState | RunState) -> str:
     return state.value.replace("_", " ")
+
+
+def _first_say(key: str, state: StepState) -> str:
+    """What comes before giving up a step of which nobody knows whether it happened, or still will."""
+    if state is not StepState.ASKS_HUMAN:
+        return ""
+    return (
+        f": first say what became of it: `done {key}` if it happened, `done {key} --partly` if in part; "
+        f"`refuse {key}` if it did not and no longer can (hold the run before, or it begins again)"
+    )
 
 
 def _near(name: str, known: list[str]) -> str:

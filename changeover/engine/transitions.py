@@ -116,7 +116,6 @@ FORWARD: Final[Mapping[tuple[StepState, Kind], Move[StepState]]] = {
     **_STEP,
     (_PENDING, Kind.STEP_SKIPPED): Move(_SKIPPED, Actor.EITHER),  # `when` does not hold, or a person's reason
     (_RETRYING, Kind.STEP_SKIPPED): Move(_SKIPPED, Actor.PERSON),
-    (_ASKS, Kind.STEP_SKIPPED): Move(_SKIPPED, Actor.PERSON),
     (_DIRTY, Kind.STEP_SKIPPED): Move(_SKIPPED, Actor.PERSON),
     # before the way back begins: what failed, was skipped after a failure or waits for another try is looked at
     (_FAILED, Kind.STEP_RESET): Move(_PENDING),
@@ -138,7 +137,6 @@ ROLLBACK: Final[Mapping[tuple[StepState, Kind], Move[StepState]]] = {
     (_PENDING, Kind.STEP_SKIPPED): Move(_SKIPPED),  # its `when` does not hold
     (_PENDING, Kind.STEP_WAIVED): Move(_WAIVED, Actor.TWO_PEOPLE),
     (_FAILED, Kind.STEP_WAIVED): Move(_WAIVED, Actor.TWO_PEOPLE),
-    (_ASKS, Kind.STEP_WAIVED): Move(_WAIVED, Actor.TWO_PEOPLE),
     (_DIRTY, Kind.STEP_WAIVED): Move(_WAIVED, Actor.TWO_PEOPLE),
     (_RETRYING, Kind.STEP_WAIVED): Move(_WAIVED, Actor.TWO_PEOPLE),
 }

@@ -50,7 +50,7 @@ running                         | step_progressed  | =  | engine
 
 _FORWARD: Final = """
 pending running failed           | step_skipped | skipped      | either   its `when`, best effort; or a person's reason
-retrying asks_human failed_dirty | step_skipped | skipped      | person
+retrying failed_dirty            | step_skipped | skipped      | person
 failed retrying skipped          | step_reset   | pending      | engine   before the way back: nothing of it is there
 failed retrying skipped          | step_dirty   | failed_dirty | engine   before the way back: something of it is there
 failed retrying skipped          | step_asked   | asks_human   | engine   before the way back: only a person can say
@@ -58,7 +58,7 @@ failed retrying skipped          | step_asked   | asks_human   | engine   before
 
 _ROLLBACK: Final = """
 pending running failed                          | step_skipped | skipped | engine
-pending failed asks_human failed_dirty retrying | step_waived  | waived  | two people
+pending failed failed_dirty retrying            | step_waived  | waived  | two people
 """
 
 _RUN: Final = """

@@ -54,7 +54,7 @@ def turns(suite: Suite, state: State, out: list[Turn]) -> None:
             _find_out(desk, number)
         elif step.state in {FAILED, DIRTY}:
             _see_to_it(desk, number)
-        if step.state in {PENDING, RETRYING, FAILED, DIRTY, ASKS}:
+        if step.state in {PENDING, RETRYING, FAILED, DIRTY}:
             _give_up(desk, number)
 
 
@@ -161,7 +161,7 @@ def _find_out(desk: Desk, number: int) -> None:
 
 
 def _can_be_seen(desk: Desk, number: int) -> bool:
-    """Whether nothing of a step in doubt can still come. Whoever skips or waives it has to know that too."""
+    """Whether nothing of a step in doubt can still come. Only then can be said what became of it."""
     state, rules = desk.state, desk.suite.rules
     in_the_air = any(message.step == number for message in state.air)
     still_sent = any(engine.mind[number] is not None for engine in state.engines)

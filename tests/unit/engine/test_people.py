@@ -311,14 +311,37 @@ def test_a_failed_step_is_finished_by_hand_with_evidence(trial: TrialOf, ledger:
     assert ledger(run) == ["a 1", "b 1 two"]
 
 
-@pytest.mark.parametrize(("verb", "state"), [(Verb.DONE, StepState.PASSED), (Verb.SKIP, StepState.SKIPPED)])
-def test_a_step_in_doubt_is_answered_by_people(trial: TrialOf, ledger: Ledger, verb: Verb, state: StepState) -> None:
+def test_a_step_in_doubt_is_answered_by_people(trial: TrialOf, ledger: Ledger) -> None:
     run = trial("- {id: a, act: {unclear: true}, on_unknown: ask}\n- {id: b, act: two}").start()
     run.until(lambda now: now.step("a").state is StepState.ASKS_HUMAN)
-    assert run.command(verb, "a", who="anna", why="looked").accepted
+    assert run.command(Verb.DONE, "a", who="anna", why="looked").accepted
     assert run.wait().state is RunState.SUCCEEDED
-    assert run.state().step("a").state is state
+    assert run.state().step("a").state is StepState.PASSED
     assert ledger(run) == ["a 1", "b 1 two"]
+
+
+def test_a_step_in_doubt_is_not_given_up_before_somebody_has_said_what_became_of_it(trial: TrialOf) -> None:
+    run = trial("- {id: a, act: {unclear: true}, on_unknown: ask}").start()
+    run.until(lambda now: now.step("a").state is StepState.ASKS_HUMAN)
+    answer = run.command(Verb.SKIP, "a", who="anna", why="nobody needs it")
+    assert not answer.accepted
+    assert "first say what became of it: `done a` if it happened" in answer.answer
+    assert run.command(Verb.DONE, "a", who="anna", answer="partly", evidence="half of it").accepted
+    assert run.command(Verb.SKIP, "a", who="anna", why="nobody needs it").accepted
+    assert run.wait().state is RunState.SUCCEEDED
+    assert run.state().step("a").state is StepState.SKIPPED
+
+
+def test_an_undo_in_doubt_is_not_waived_before_somebody_has_said_what_became_of_it(trial: TrialOf) -> None:
+    run = trial("- {id: a, act: one, undo: {act: {unclear: true}, on_unknown: ask}}\n- {id: b, act: {fails: 9}}").start()
+    run.until(lambda now: now.step("b").state is StepState.FAILED)
+    run.command(Verb.ROLLBACK)
+    run.until(lambda now: now.step("a.undo").state is StepState.ASKS_HUMAN)
+    assert "first say what became of it" in run.command(Verb.WAIVE, "a.undo", who="anna", why="it stays").answer
+    assert run.command(Verb.DONE, "a.undo", who="anna", answer="partly", evidence="half of it").accepted
+    run.command(Verb.WAIVE, "a.undo", who="anna", why="it stays")
+    assert run.command(Verb.WAIVE, "a.undo", who="bela", why="it stays").accepted
+    assert run.wait().state is RunState.ROLLED_BACK
 
 
 @pytest.mark.parametrize("verb", [Verb.RETRY, Verb.REFUSE])
