@@ -14,6 +14,10 @@ from pathlib import Path
 from typing import Final
 
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
+#: How long servers get to come to rest, and the CPU seconds between two looks that count as rest.
+_LOOKS: Final = 25
+_LOOK_EVERY: Final = 0.2
+_STILL: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,17 @@ class Servers:
     """The servers whose CPU counts, by the process that began each of them."""
 
     pids: tuple[int, ...]
+
+    def settled_cpu(self) -> float:
+        """The same, once nothing moves any more: a backend that is just ending is counted by nobody for a moment."""
+        before = self.cpu()
+        for _ in range(_LOOKS):
+            time.sleep(_LOOK_EVERY)
+            now = self.cpu()
+            if before <= now <= before + _STILL:
+                return now
+            before = max(before, now)
+        return before
 
     def cpu(self) -> float:
         """Seconds used so far by them and their children, ended ones too."""
@@ -51,7 +66,7 @@ class Servers:
 
 def cost_of(command: Sequence[str], servers: Servers, log: Path, *, stdin: str = "") -> Cost:
     """Run *command* to its end. It must succeed."""
-    before, since = servers.cpu(), time.perf_counter()
+    before, since = servers.settled_cpu(), time.perf_counter()
     with log.open("ab") as words:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=words, stderr=words)
         assert process.stdin is not None  # noqa: S101 - asked for above
@@ -62,7 +77,7 @@ def cost_of(command: Sequence[str], servers: Servers, log: Path, *, stdin: str =
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{command[0]} ended with {process.returncode}: {log.read_text(encoding='utf-8')[-2000:]}")
-    cpu = servers.cpu() - before + usage.ru_utime + usage.ru_stime
+    cpu = servers.settled_cpu() - before + usage.ru_utime + usage.ru_stime
     return Cost(seconds, cpu, usage.ru_maxrss / 1024)
 
 

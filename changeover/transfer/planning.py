@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from changeover.contracts import Database
 from changeover.errors import Setback
+from changeover.transfer.accepting import Accepts, accepts_of
 from changeover.transfer.changes import Convert, Unfit, changes_of, in_order
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.fitting import Target, fit
@@ -31,6 +32,7 @@ class Feed:
     convert: Convert | None  # None: every value fits as it is
     required: bool  # NULL may come and must not arrive
     mapping: ColumnMapping | None = None
+    accepts: Accepts | None = None  # says of a whole column that `convert` would change nothing
 
     @property
     def changed(self) -> bool:
@@ -50,7 +52,7 @@ def converted(feed: Feed, values: Sequence[Any]) -> Sequence[Any]:
         Unfit: one of them cannot stand in its column.
     """
     convert = feed.convert
-    if convert is not None:
+    if convert is not None and not (feed.accepts is not None and feed.accepts(values)):
         values = [None if value is None else convert(value) for value in values]
     if feed.required and None in values:
         raise Unfit("it is empty and must not be")
@@ -236,7 +238,8 @@ class _Matcher:
         last = fit(None if steps else source, column, target, source_dialect=self.near.dialect.name)
         may_be_empty = bool(steps) or source is None or source.nullable or self.near.dialect.name == "sqlite"
         convert = in_order([*steps, last] if last is not None else steps)
-        return Feed(column, source, expression, constant, convert, may_be_empty and not column.nullable, mapping)
+        accepts = accepts_of(column, target) if not steps else None
+        return Feed(column, source, expression, constant, convert, may_be_empty and not column.nullable, mapping, accepts)
 
     def _key(self) -> tuple[Column, ...]:
         names = self.mapping.key_columns or self.source.primary_key

@@ -14,8 +14,13 @@ from changeover.transfer.planning import TablePlan
 from changeover.transfer.shapes import Sort
 from changeover.transfer.sqlite import undecodable
 
-#: Rows read, converted and written at a time.
+#: Rows read, converted and written at a time: at first, and at most.
+_FIRST_ROWS: Final = 500
 BATCH_ROWS: Final = 5_000
+#: Bytes of text that a batch should have at most, so that wide rows do not fill the memory.
+_BATCH_BYTES: Final = 4_000_000
+#: Rows looked at to guess how wide the others are.
+_SAMPLE: Final = 20
 
 Row = Sequence[Any]
 
@@ -130,8 +135,8 @@ class Reader:
             after = tuple(found)
             yield after
 
-    def batches(self, area: Range, rows: int = BATCH_ROWS) -> Iterator[Sequence[Row]]:
-        """The rows of a range: the feeds' values in order, then the key."""
+    def batches(self, area: Range, rows: int = _FIRST_ROWS) -> Iterator[Sequence[Row]]:
+        """The rows of a range: the feeds' values in order, then the key. The first batch has *rows* rows."""
         width = len(self.plan.key)
         while True:
             select = self._rows().where(*within(self._names, area)).order_by(*[column(name) for name in self._names]).limit(rows)
@@ -141,6 +146,7 @@ class Reader:
             if len(found) < rows:
                 return
             area = Range(tuple(found[-1][-width:]), area.upto)
+            rows = _affordable(found)
 
     def boundary(self, area: Range, rows: int) -> Key | None:
         """The key of the last one of the first *rows* rows of a range; None when it has fewer."""
@@ -189,3 +195,10 @@ class Reader:
         parts = [column(name) for name in self._names]
         twice = self._filtered(sa.select(*parts)).group_by(*parts).having(sa.func.count() > 1).limit(1)
         return self.connection.execute(twice).first() is None
+
+
+def _affordable(rows: Sequence[Row]) -> int:
+    """How many rows like these a batch may have."""
+    sample = rows[:: max(1, len(rows) // _SAMPLE)]
+    size = sum(len(value) for row in sample for value in row if isinstance(value, str | bytes))
+    return max(1, min(BATCH_ROWS, _BATCH_BYTES * len(sample) // max(size, 1)))

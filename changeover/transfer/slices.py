@@ -9,7 +9,7 @@ from changeover.transfer.chunks import Range
 from changeover.transfer.reading import Reader
 
 #: Bytes that a block should have: large enough for few round trips, small enough to keep several copies of.
-BLOCK_BYTES: Final = 1_000_000
+BLOCK_BYTES: Final = 500_000
 #: Rows of the first block, when nobody knows how wide they are.
 _FIRST_ROWS: Final = 1_000
 _MOST_ROWS: Final = 20_000
