@@ -60,16 +60,20 @@ from changeover.transfer.questions import (
     rejected_rows,
     sampled,
 )
+from changeover.transfer.reconcile.asking import Asked, Reconciliation
+from changeover.transfer.reconcile.words import Contradiction, Routes, TablePair, Witness
 from changeover.transfer.restoring import put_back, save_rows
 
 __all__ = [
     "Answer",
+    "Asked",
     "Asking",
     "ChangeoverError",
     "ChannelName",
     "Checksum",
     "Completed",
     "Context",
+    "Contradiction",
     "Database",
     "DatabaseName",
     "FileName",
@@ -86,7 +90,9 @@ __all__ = [
     "Probing",
     "Question",
     "QuestionForm",
+    "Reconciliation",
     "Result",
+    "Routes",
     "Selection",
     "ServiceName",
     "Setback",
@@ -94,12 +100,14 @@ __all__ = [
     "StepKind",
     "StepName",
     "Stopped",
+    "TablePair",
     "TimedOut",
     "Unclear",
     "Uploaded",
     "Validating",
     "Value",
     "Verdict",
+    "Witness",
     "aggregates",
     "checksum",
     "checksums_of_pair",

@@ -12,7 +12,7 @@ from changeover.transfer.digests import Portion
 from changeover.transfer.reading import bound, literal
 
 #: Rows of one area: few enough to fetch when it differs, many enough that asking costs little.
-AREA_ROWS: Final = 10_000
+AREA_ROWS: Final = 2_500
 _MOST_SHARES: Final = 8_192
 
 

@@ -25,6 +25,8 @@ from changeover.transfer.shapes import Column, Sort
 
 #: The part of the load's time that looking may take.
 SHARE: Final = 0.10
+#: Keys of a chunk whose columns are added up.
+_KEYS: Final = 5_000
 
 
 @dataclass(eq=False)
@@ -98,19 +100,18 @@ class CheapLook:
     def _look(self, plan: TablePlan, chunk: ChunkRecord, reading: sa.Connection, writing: sa.Connection) -> None:
         if not _means_the_same(plan, chunk):
             return
-        figures = self._figures.setdefault(plan.number, tuple(_figures(plan, reading, writing)))
-        mine = _asked(reading, plan, chunk.range, figures, at_source=True)
-        with writing.begin():
-            theirs = _asked(writing, plan, chunk.range, figures, at_source=False)
-        where = f"keys {_shown(chunk.range)}"
-        if mine[0] != chunk.read or theirs[0] != chunk.written:
-            arrived = f"{theirs[0]:,} ({chunk.written:,} written, {counted(chunk.rejected, 'dead letter')})"
-            raise ArrivedDifferently(plan.into, where, "the number of rows", f"{mine[0]:,}", arrived)
+        read, written = _both(plan, chunk.range, (), reading, writing)
+        if read[0] != chunk.read or written[0] != chunk.written:
+            arrived = f"{written[0]:,} ({chunk.written:,} written, {counted(chunk.rejected, 'dead letter')})"
+            raise ArrivedDifferently(plan.into, _keys(chunk.range), "the number of rows", f"{read[0]:,}", arrived)
         if chunk.rejected:
             return  # the figures of the source hold rows that the target need not have
+        figures = self._figures.setdefault(plan.number, tuple(_figures(plan, reading, writing)))
+        area = _part(chunk.range)
+        mine, theirs = _both(plan, area, figures, reading, writing)
         for figure, one, two in zip(figures, mine[1:], theirs[1:], strict=True):
             if exact(one) != exact(two):
-                raise ArrivedDifferently(plan.into, where, figure.name, str(exact(one)), str(exact(two)))
+                raise ArrivedDifferently(plan.into, _keys(area), figure.name, str(exact(one)), str(exact(two)))
 
 
 def _means_the_same(plan: TablePlan, chunk: ChunkRecord) -> bool:
@@ -151,6 +152,22 @@ def _length(text: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return sa.func.sum(sa.func.char_length(text))
 
 
+def _both(
+    plan: TablePlan, area: Range, figures: Sequence[_Figure], reading: sa.Connection, writing: sa.Connection
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    mine = _asked(reading, plan, area, figures, at_source=True)
+    with writing.begin():
+        return mine, _asked(writing, plan, area, figures, at_source=False)
+
+
+def _part(area: Range) -> Range:
+    """The end of a chunk: its columns are added up for so many keys, its rows are counted for all."""
+    after, upto = (end[0] if end is not None else None for end in (area.after, area.upto))
+    if type(upto) is not int or (type(after) is int and upto - after <= _KEYS):
+        return area
+    return Range((upto - _KEYS,), area.upto)
+
+
 def _asked(
     connection: sa.Connection, plan: TablePlan, area: Range, figures: Sequence[_Figure], *, at_source: bool
 ) -> tuple[Any, ...]:
@@ -167,6 +184,6 @@ def _quoted(connection: sa.Connection, name: str) -> str:
     return connection.dialect.identifier_preparer.quote(name)
 
 
-def _shown(area: Range) -> str:
+def _keys(area: Range) -> str:
     ends = [", ".join(str(part) for part in end) if end is not None else "" for end in (area.after, area.upto)]
-    return f"after {ends[0] or 'the lowest'} up to {ends[1] or 'the highest'}"
+    return f"keys after {ends[0] or 'the lowest'} up to {ends[1] or 'the highest'}"

@@ -21,7 +21,7 @@ from changeover.transfer.digests import number_of
 from changeover.transfer.reading import bound, literal
 from changeover.transfer.reconcile.areas import AREA_ROWS, Span, shares, spans
 from changeover.transfer.reconcile.differences import Compared, Difference, FieldDifference, Gap
-from changeover.transfer.reconcile.figures import KeyBytes, RawKey, Side, sides
+from changeover.transfer.reconcile.figures import KeyBytes, RawKey, RowFigures, Side, sides
 from changeover.transfer.reconcile.hands import Hands
 from changeover.transfer.reconcile.pairs import Pair
 from changeover.transfer.shapes import NUMERIC, Sort
@@ -34,6 +34,8 @@ _MOST_ROWS: Final = 4
 _ROWS_AT_A_TIME: Final = 200
 #: Shares that are looked into in one scan.
 _SHARES_AT_A_TIME: Final = 64
+#: Areas whose rows are asked for ahead.
+_AREAS_AHEAD: Final = 16
 
 #: Told of rows looked at so far, and of all of them; raises to stop.
 Tell = Callable[[int, int], None]
@@ -198,16 +200,17 @@ class _Drill:
                 different.append((area, max(mine.rows, theirs.rows)))
             self._seen(max(mine.rows, theirs.rows))
         self.differing += len(different)
-        for area, rows in different:
-            if self._full():
-                return
-            self._span(part, area, rows, ends)
+        large = [(area, rows) for area, rows in different if rows > _MOST_ROWS * AREA_ROWS]
+        self._rows_of(part, [(area, ()) for area, rows in different if rows <= _MOST_ROWS * AREA_ROWS])
+        for area, rows in large:
+            if not self._full():
+                self._span(part, area, rows, ends)
 
     def _span(self, part: _Both, area: Span, rows: int, ends: tuple[int, int]) -> None:
         """A span that differs; cut in two as long as it holds too many rows."""
         halves = area.halves(*ends) if rows > _MOST_ROWS * AREA_ROWS else None
         if halves is None:
-            self._rows(part, area, ())
+            self._rows_of(part, [(area, ())])
             return
         for half in halves:
             one = part.at_source.give("comparing", partial(part.source.digest, area=half))
@@ -223,19 +226,29 @@ class _Drill:
         different = sorted(share for share in mine.keys() | theirs.keys() if mine.get(share) != theirs.get(share))
         self._seen(max(sum(d.rows for d in mine.values()), sum(d.rows for d in theirs.values())))
         self.differing += len(different)
-        for start in range(0, len(different), _SHARES_AT_A_TIME):
-            if self._full():
-                return
-            self._rows(part, of, different[start : start + _SHARES_AT_A_TIME])
+        starts = range(0, len(different), _SHARES_AT_A_TIME)
+        self._rows_of(part, [(of, different[start : start + _SHARES_AT_A_TIME]) for start in starts])
 
     def _seen(self, rows: int) -> None:
         self.seen += rows
         self.tell(self.seen, self.total)
 
-    def _rows(self, part: _Both, area: Span | int, chosen: Sequence[int]) -> None:
-        """Find the rows of an area that differ."""
-        mine, theirs = part.each("comparing rows", lambda side, connection: side.row_figures(connection, area, frozenset(chosen)))
-        self.tell(self.seen, self.total)
+    def _rows_of(self, part: _Both, areas: Sequence[tuple[Span | int, Sequence[int]]]) -> None:
+        """Find the rows of areas that differ; some areas are asked for ahead, so that no connection waits."""
+        for start in range(0, len(areas), _AREAS_AHEAD):
+            asked = [
+                tuple(
+                    hands.give("comparing rows", partial(side.row_figures, area=area, chosen=frozenset(chosen)))
+                    for side, hands in ((part.source, part.at_source), (part.target, part.at_target))
+                )
+                for area, chosen in areas[start : start + _AREAS_AHEAD]
+            ]
+            for one, two in asked:
+                self.tell(self.seen, self.total)
+                if not self._full():
+                    self._rows(one.result(), two.result())
+
+    def _rows(self, mine: RowFigures, theirs: RowFigures) -> None:
         differing: list[tuple[KeyBytes, RawKey | None, RawKey | None]] = []
         for key in [*mine, *(key for key in theirs if key not in mine)]:
             one, two = mine.get(key), theirs.get(key)

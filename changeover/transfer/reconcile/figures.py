@@ -21,6 +21,8 @@ _BATCH_ROWS: Final = 5_000
 KeyBytes = tuple[bytes | None, ...]
 #: A key's values as a driver gave them.
 RawKey = tuple[Any, ...]
+#: By key: its values, and the digest of its row.
+RowFigures = dict[KeyBytes, tuple[RawKey, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,10 @@ class Side:
     def _share(self, of: int) -> sa.ColumnElement[Any]:
         return literal(f"mod({number_of(self.portion.dialect, self.portion.key, self.key_forms)}, {of:d})")
 
-    def row_figures(
-        self, connection: sa.Connection, area: Span | int, chosen: Collection[int]
-    ) -> dict[KeyBytes, tuple[RawKey, int]]:
+    def row_figures(self, connection: sa.Connection, *, area: Span | int, chosen: Collection[int]) -> RowFigures:
         """The key and the digest of every row of a span, or of the *chosen* ones of so many shares."""
         if not self.by_server:
-            found: dict[KeyBytes, tuple[RawKey, int]] = {}
+            found: RowFigures = {}
             for raw, key, fields in self._read_raw(connection, area):
                 if isinstance(area, Span) or row_digest(key, self.key_forms) % area in chosen:
                     found[key] = raw, row_digest(fields, self.forms)

@@ -50,9 +50,9 @@ def domain(database: Database, words: Domain) -> Finding:
     """Only such values stand in a column."""
     column: sa.ColumnClause[Any] = sa.column(words.column)
     allowed = authored(words.holds) if words.holds else column.in_([bound(value) for value in words.values if value is not None])
-    # a condition that is NULL holds of nothing: an empty value is judged by `null` alone
+    # a condition that is NULL holds of nothing: an empty value is judged by `nullable` alone
     outside = sa.and_(column.is_not(None), sa.func.coalesce(sa.case((allowed, 1), else_=0), 0) == 0)
-    wrong = outside if words.null else sa.or_(outside, column.is_(None))
+    wrong = outside if words.nullable else sa.or_(outside, column.is_(None))
     about = f"{words.table}.{words.column}"
     rows = count_rows(database, words.table, where=words.where)
     grouped: Sequence[Any] = first_rows(

@@ -96,7 +96,7 @@ class Domain:
     column: str = key("the column")
     values: tuple[Value, ...] = key("the values that may stand there", default=())
     holds: str = key("or an SQL condition that holds for every value", default="")
-    null: bool = key("whether it may be NULL", default=True)
+    nullable: bool = key("whether it may be NULL", default=True)
     where: str = key("an SQL condition on its rows", default="")
     on: Where = key("in which database", default="target")
     at_most: int = key("rows with another value that are allowed", default=0)

@@ -173,7 +173,7 @@ def test_questions_about_one_table_name_what_is_wrong(context: FakeContext, data
     assert unique["evidence"][0]["rows"] == [{"kind": "a", "rows": 2}]
     domain = asked(domain=(Domain("child", "kind", ("a",)),))
     assert domain["summary"] == "1 of 4 rows with another value, such as b"
-    assert asked(domain=(Domain("child", "kind", ("a", "b"), null=False),))["found"] == 1
+    assert asked(domain=(Domain("child", "kind", ("a", "b"), nullable=False),))["found"] == 1
     assert asked(domain=(Domain("child", "kind", holds="length(kind) = 1"),))["answer"] == "passed"
     sequence = asked(sequence=("child",))
     assert sequence["summary"] == "id gives 4 next, and 4 is there"
