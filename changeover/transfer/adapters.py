@@ -8,6 +8,8 @@ from changeover.contracts import Database
 from changeover.errors import Mistake
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.mariadb import Mariadb
+from changeover.transfer.mssql import Mssql
+from changeover.transfer.oracle import Oracle
 from changeover.transfer.sqlite import Sqlite
 
 
@@ -23,7 +25,7 @@ class DialectUnknown(Mistake):
 
     @property
     def hint(self) -> str:
-        return "PostgreSQL, MariaDB or MySQL, and SQLite can"
+        return "PostgreSQL, MariaDB or MySQL, and SQLite can; Oracle and SQL Server can be read and compared"
 
 
 def dialect_of(database: Database) -> Dialect:
@@ -42,5 +44,9 @@ def dialect_of(database: Database) -> Dialect:
             return Mariadb()
         case "sqlite":
             return Sqlite()
+        case "oracle":
+            return Oracle()
+        case "mssql":
+            return Mssql()
         case _:
             raise DialectUnknown(database.name, name)

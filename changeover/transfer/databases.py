@@ -207,10 +207,21 @@ def shortened(statement: str, limit: int = 120) -> str:
 
 def reason(error: BaseException) -> str:
     """What the server said, in one line, without the driver's wrapping."""
+    error = _first(error)
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     arguments = [str(part) for part in cause.args if isinstance(part, str)]
     said = " ".join((arguments[-1] if arguments else str(cause)).split("\nLINE ")[0].split())
     return said or type(cause).__name__
+
+
+def _first(error: BaseException) -> BaseException:
+    """What came before a savepoint was missing: a full disk, for one, takes the whole transaction with its savepoints."""
+    earlier: BaseException | None = error
+    while earlier is not None and "savepoint" in str(error).lower():
+        if isinstance(earlier, DBAPIError) and "no such savepoint" not in str(earlier.orig):
+            return earlier
+        earlier = earlier.__context__
+    return error
 
 
 def open_database(name: str, entry: DatabaseEntry, password: str, *, base: Path | None = None) -> OpenDatabase:

@@ -153,7 +153,7 @@ def shape(connection: sa.Connection, name: TableName, database: str) -> Shape:
     unique = [*constraints, *(tuple(column for column in entry["column_names"] if column) for entry in indexes)]
     return Shape(
         name,
-        tuple(_column(entry, connection.dialect.name) for entry in found),
+        tuple(column_of(entry, connection.dialect.name) for entry in found),
         tuple(keys["constrained_columns"]),
         tuple(unique),
         tuple(TableName(entry["referred_schema"], entry["referred_table"]) for entry in foreign),
@@ -176,7 +176,8 @@ def _similar(inspector: sa.Inspector, name: TableName) -> tuple[str, ...]:
     return tuple(difflib.get_close_matches(name.name, inspector.get_table_names(schema=name.schema), n=2))
 
 
-def _column(entry: Any, dialect: str) -> Column:
+def column_of(entry: Any, dialect: str) -> Column:
+    """A column as SQLAlchemy's inspector describes it."""
     kind: types.TypeEngine[Any] = entry["type"]
     if isinstance(kind, postgresql.DOMAIN):
         kind = kind.data_type
@@ -218,13 +219,26 @@ _SIMPLE: Final = (
 )
 
 
+#: Types of Oracle and SQL Server that are none of SQLAlchemy's general ones; by name, because their modules load when used.
+_BY_NAME: Final[dict[str, dict[str, Any]]] = {
+    "MONEY": {"sort": Sort.DECIMAL, "precision": 19, "scale": 4},
+    "SMALLMONEY": {"sort": Sort.DECIMAL, "precision": 10, "scale": 4},
+    "RAW": {"sort": Sort.BINARY},
+}
+
+
 def _traits(kind: types.TypeEngine[Any], dialect: str) -> dict[str, Any]:
     """The sort and its limits."""
+    by_name = _BY_NAME.get(type(kind).__name__) if dialect in {"oracle", "mssql"} else None
+    if by_name is not None:
+        return dict(by_name)
     simple = next((sort for python, sort in _SIMPLE if isinstance(kind, python)), None)
     if simple is not None:
         return {"sort": simple}
     match kind:
-        case mysql.YEAR() | types.Integer():
+        case types.Numeric() if dialect == "oracle" and kind.precision and kind.scale == 0:  # it has no other integers
+            return {"sort": Sort.INTEGER, "lowest": 1 - 10**kind.precision, "highest": 10**kind.precision - 1}
+        case mysql.YEAR() | types.Integer() if dialect != "oracle" or not isinstance(kind, types.Numeric):
             return _integer(kind, dialect)
         case types.Float():
             return {"sort": Sort.FLOAT, "single": isinstance(kind, types.REAL | mysql.FLOAT) and dialect != "sqlite"}
@@ -234,7 +248,7 @@ def _traits(kind: types.TypeEngine[Any], dialect: str) -> dict[str, Any]:
         case mysql.BIT() | postgresql.BIT():
             return {"sort": Sort.BIT, "length": kind.length or 1}
         case types.String() if type(kind).__name__ != "XML":
-            return {"sort": Sort.TEXT, "length": _characters(kind), "fixed": isinstance(kind, types.CHAR)}
+            return {"sort": Sort.TEXT, "length": _characters(kind), "fixed": isinstance(kind, types.CHAR | types.NCHAR)}
         case types.LargeBinary() | types.BINARY() | types.VARBINARY():
             return {"sort": Sort.BINARY, "length": kind.length}
         case _:
@@ -259,7 +273,7 @@ def _moments(kind: types.TypeEngine[Any], dialect: str) -> dict[str, Any]:
         fraction = 0
     if dialect == "sqlite":
         fraction = None
-    zoned = bool(getattr(kind, "timezone", False))
+    zoned = bool(getattr(kind, "timezone", False)) or type(kind).__name__ == "DATETIMEOFFSET"
     match kind:
         case types.DateTime():
             return {"sort": Sort.DATETIME, "fraction": fraction, "zoned": zoned}
