@@ -68,7 +68,12 @@ class _Words:
                 StepState.FAILED_DIRTY: "failed and left something behind",
             }[step.state]
             glyph = "?" if step.state is StepState.ASKS_HUMAN else "✗"
-            yield Need(glyph, step.owner or "anybody", f"{step.key} {word}: {step.reason}", tuple(self._cures(step)))
+            repair = f". Repair, by two people: {step.repair}" if step.repair and self._past_the_point else ""
+            yield Need(glyph, step.owner or "anybody", f"{step.key} {word}: {step.reason}{repair}", tuple(self._cures(step)))
+
+    @property
+    def _past_the_point(self) -> bool:
+        return self.status.outcome.point_passed
 
     def _cures(self, step: StepStatus) -> Iterator[str]:
         if step.state is StepState.ASKS_HUMAN:
@@ -76,6 +81,8 @@ class _Words:
             yield command("refuse", self.run, step.key, "--why", "WHY")
             return
         yield command("retry", self.run, step.key, "--why", "WHY")
+        if step.phase is Phase.FORWARD and step.repair and self._past_the_point:
+            yield command("done", self.run, step.key, "--evidence", "EVIDENCE")
         if step.phase is Phase.ROLLBACK:
             yield command("waive", self.run, step.key, "--why", "WHY")
             return
@@ -101,7 +108,14 @@ class _Words:
     def held(self) -> Iterator[Need]:
         if self.status.held and self.status.state is not RunState.ABORTING:
             what = f"held by {self.status.held_by or 'the engine'}: {self.status.held_why}"
-            yield Need("‖", "anybody", what, (command("release", self.run, "", "--why", "WHY"),))
+            yield Need("‖", "anybody", what, tuple(command(verb, self.run, "", "--why", "WHY") for verb in self._ways_on()))
+
+    def _ways_on(self) -> tuple[str, ...]:
+        """A run that is back at the stage to which it was to be rolled back is not released: nothing of it goes forward."""
+        status = self.status
+        undone = all(step.state in {StepState.PASSED, StepState.SKIPPED, StepState.WAIVED} for step in status.rollback)
+        arrived = status.rollback_to and status.state is RunState.ROLLING_BACK and undone
+        return ("rollback", "abort") if arrived else ("release",)
 
     def left_over(self) -> Iterator[Need]:
         """Something is off and nothing is left to do: the run ends when a person says that it may stay off."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -141,6 +141,9 @@ def _short(value: object) -> str:
         return f"`{value.kind}` {_short(plain(value.parameters))}"
     if isinstance(value, timedelta):
         return about(value)
+    if is_dataclass(value):
+        named = ((item.metadata.get("word") or item.name, getattr(value, item.name)) for item in fields(value) if item.compare)
+        value = ", ".join(f"{name}: {_short(entry)}" for name, entry in named if entry not in (None, "", (), {}))
     if isinstance(value, tuple | list):
         value = ", ".join(_short(item) for item in value)
     text = " ".join(str("nothing" if value in (None, "", {}) else value).split())

@@ -121,6 +121,7 @@ def _steps(seen: Seen, planned: Iterable[PlannedStep]) -> Iterable[StepStatus]:
             reason=record.reason if record is not None and record.reason else left_out,
             summary=record.summary if record is not None else "",
             progress=_progress(record),
+            repair=step.step.repair,
         )
 
 

@@ -65,6 +65,7 @@ class StepStatus:
     reason: str
     summary: str
     progress: Progress | None
+    repair: str = ""  # how two people finish it by hand after the point of no return
 
     @property
     def overdue(self) -> bool:

@@ -102,6 +102,25 @@ def test_a_held_run_says_by_whom_and_how_to_release_it(run_status: Status) -> No
     assert "changeover release" in said
 
 
+def test_a_run_that_is_back_at_a_stage_goes_on_back_or_ends_and_is_not_released(run_status: Status) -> None:
+    back = run_status(state=RunState.ROLLING_BACK, rollback_to="deploy", rollback=(), held=True, held_why="it is back")
+    said = text(back)
+    assert "changeover rollback" in said
+    assert "changeover abort" in said
+    assert "changeover release" not in said
+
+
+def test_after_the_point_of_no_return_a_failed_step_says_how_two_people_repair_it(run_status: Status) -> None:
+    status = run_status()
+    failed = replace(next(step for step in status.steps if step.state is StepState.FAILED), repair="by the DBA, as in RB-7")
+    steps = tuple(failed if step.key == failed.key else step for step in status.steps)
+    before = text(replace(status, steps=steps), 200)
+    assert "RB-7" not in before
+    after = text(replace(status, steps=steps, outcome=replace(status.outcome, point_passed=True)), 200)
+    assert "Repair, by two people: by the DBA, as in RB-7" in after
+    assert f"changeover done {status.id} '{failed.key}' --evidence" in after
+
+
 def test_a_run_that_is_over_needs_nobody(run_status: Status) -> None:
     assert needs(run_status(state=RunState.SUCCEEDED)) == ()
     assert "NEED" not in text(run_status(state=RunState.ABORTED))

@@ -38,6 +38,8 @@ def changed(trial: TrialOf, *edits: tuple[str, str]) -> Changes:
     ("edit", "sentences"),
     [
         (("act: copy,", "act: move,"), ("copy: `act` copy became move",)),
+        (("timeout: 1m", "timeout: 1m, expect: 30s"), ("copy: `expect` nothing became likely: 30s, worst: 45s",)),
+        (("timeout: 1m", "timeout: 1m, retry: 2"), ("copy: `retry` nothing became times: 2, every: 10s, backoff: 1.0",)),
         (("timeout: 1m", "timeout: 2m"), ("copy: `timeout` 1m became 2m",)),
         (
             ("undo: {act: reopen}", "undo: {act: open}"),
