@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +41,15 @@ def test_markup_in_a_value_stays_text() -> None:
     assert "<" not in post.text
     assert "&lt;!channel&gt; &lt;@U1&gt; &lt;http://x|y&gt; &amp; *bold*" in post.text
     assert {element["type"] for element in post.blocks[0]["elements"][0]["elements"]} == {"text"}  # literals, never parsed
+
+
+@pytest.mark.parametrize("kind", [EventKind.DECISION_ASKED, EventKind.DECISION_GIVEN, EventKind.RUN_SUCCEEDED])
+def test_the_head_of_the_journal_stands_at_each_gate_and_at_the_end_however_long_the_line(kind: EventKind) -> None:
+    head = "3f2a9c81d0aa41b7" + "0" * 48
+    [(post, _)] = teller().messages([replace(said(7, "x" * 9000), kind=kind, hash=head)])
+    assert post.text.endswith("(journal row 7, head `3f2a9c81d0aa41b7`)")
+    [(quiet, _)] = teller().messages([replace(said(7, "hello"), hash=head)])
+    assert "head" not in quiet.text
 
 
 def test_the_people_it_calls_are_mentioned() -> None:
