@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -82,6 +83,7 @@ def cause(fault: Fault, state: State) -> None:
             _on(state, new_crm.forget_fixed_lines)
         case Fault.CHANNEL:
             (state.folder / STUCK_DOOR).touch()
+            _behind_the_balancer(state, "maint")
         case Fault.SLOW_HOST:
             slow_file(state.folder, "app-3").write_text(f"{SLOW_BY}\n", encoding="utf-8")
         case Fault.CHAT:
@@ -101,10 +103,24 @@ def mend(fault: Fault, state: State) -> None:
             _on(state, new_crm.remember_fixed_lines)
         case Fault.CHANNEL:
             (state.folder / STUCK_DOOR).unlink(missing_ok=True)
+            _behind_the_balancer(state, "ready")
         case Fault.SLOW_HOST:
             slow_file(state.folder, "app-3").unlink(missing_ok=True)
         case Fault.CHAT:
             (state.folder / CHAT_DOWN).unlink(missing_ok=True)
+
+
+def _behind_the_balancer(state: State, word: str) -> None:
+    """Where the web shop stands behind haproxy: somebody took its server out, or put it back."""
+    runtime = state.folder / "haproxy" / "runtime.sock"
+    if not runtime.exists():
+        return
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(5)
+        line.connect(str(runtime.resolve()))
+        line.sendall(f"set server web-shop/app state {word}\n".encode())
+        line.shutdown(socket.SHUT_WR)
+        line.recv(1024)
 
 
 def _cut_once(engine: sqlalchemy.Engine, service: int) -> None:

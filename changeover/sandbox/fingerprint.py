@@ -95,7 +95,10 @@ def _hosts(state: State) -> Iterator[Fact]:
 
 def _channels(state: State) -> Iterator[Fact]:
     for name, _, _ in FRONT_ENDS:
-        yield Fact("channel", name, _ask(f"{state.addresses[f'{name}-staff']}/door")["state"])
+        own = _ask(f"{state.addresses[f'{name}-staff']}/door")["state"]
+        balancer = state.folder / "haproxy" / "channels.map"
+        lines = balancer.read_text(encoding="utf-8").splitlines() if balancer.exists() else []
+        yield Fact("channel", name, ", ".join([own, *(line for line in lines if line.startswith(f"{name} "))]))
 
 
 def _suspensions(state: State) -> Iterator[Fact]:

@@ -12,7 +12,7 @@ from changeover.sandbox.processes import ProcessRecord
 
 _POLITELY: Final = {"postgresql": signal.SIGINT}
 _PROGRAMS: Final = frozenset(
-    {"postgres", "initdb", "mariadbd", "mysqld", "mariadb-install-db", "mysql_install_db", "sshd"},
+    {"postgres", "initdb", "mariadbd", "mysqld", "mariadb-install-db", "mysql_install_db", "sshd", "haproxy"},
 )
 
 

@@ -22,12 +22,16 @@ from changeover.sandbox.databases import Built, Choice
 from changeover.sandbox.faults import Fault
 from changeover.sandbox.population import Population
 from changeover.sandbox.processes import DidNotStart
-from changeover.sandbox.servers import place
+from changeover.sandbox.servers import haproxy, place
 from changeover.sandbox.state import Part, State
 
 #: As many as a demonstration takes.
 CUSTOMERS: Final = 20_000
 FEWEST, MOST = 50, 1_000_000
+
+#: The door that stands behind a load balancer where there is one, and the balancer.
+DOOR: Final = "web-shop"
+BALANCER: Final = "haproxy"
 
 _COMPANY_WITHIN: Final = 30.0
 _LOCK_WITHIN: Final = 60.0
@@ -141,6 +145,8 @@ def _start(begun: State, choice: Choice, say: Callable[[str], None]) -> State:
     )
     state.write(begun)
     begun = _open_company(begun, fixed.result())
+    begun = _open_door(begun, installed=choice.installed)
+    say(f"{DOOR}: {begun.part(DOOR)}")
     if begun.fault:
         faults.cause(Fault(begun.fault), begun)
     values.write(begun, reached)
@@ -195,6 +201,22 @@ def _open_company(begun: State, people: Population) -> State:
     return replace(begun, addresses=json.loads(addresses.read_text(encoding="utf-8")))
 
 
+def _open_door(begun: State, *, installed: bool) -> State:
+    """Put the web shop behind haproxy where there is one; else it keeps the door of its own."""
+    if not installed or haproxy.find() is None:
+        why = "haproxy is not installed" if installed else ""
+        return replace(begun, parts=(*begun.parts, Part(DOOR, "front-end", why=why)))
+    server = haproxy.start(begun.folder / BALANCER, {DOOR: begun.addresses[DOOR]})
+    begun = replace(
+        begun,
+        parts=(*begun.parts, Part(DOOR, BALANCER, haproxy.version())),
+        processes=(*begun.processes, server.process),
+        addresses={**begun.addresses, **server.doors},
+    )
+    state.write(begun)
+    return begun
+
+
 def _stop(folder: Path) -> bool:
     """Services first, then hosts, then databases; then whatever else is found of it; then the folder."""
     if not folder.exists():
@@ -203,7 +225,7 @@ def _stop(folder: Path) -> bool:
     for process in reversed(known.processes if known is not None else ()):
         processes.end(process, first=leftovers.polite_signal(process.name), seconds=15.0)
     leftovers.end_all(folder.resolve())
-    for name in ("mariadb", "postgresql"):
+    for name in ("mariadb", "postgresql", BALANCER):
         place.remove(folder / name)
     shutil.rmtree(folder)
     return True

@@ -33,6 +33,8 @@ _TITLES: Final = {
     "postgresql": "PostgreSQL",
     "sqlite": "SQLite",
     "openssh": "OpenSSH",
+    "haproxy": "haproxy",
+    "front-end": "its own door",
     "paramiko": "our own SSH server",
 }
 

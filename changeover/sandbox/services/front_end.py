@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import random
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ _SETTLED_PER_SECOND: Final = 3.0
 _NORMAL_TICKETS: Final = 5
 
 
+#: States of a door, and how many of a hundred customers it lets in; of a partly open one the switch says it.
+_PERCENTS: Final = {"open": 100, "partly open": 50, "closed": 0}
+
+
 @dataclass(frozen=True, slots=True)
 class Company:
     """What a front end needs of the rest."""
@@ -44,7 +49,8 @@ class FrontEnd:
     def __init__(self, name: str, title: str, company: Company) -> None:
         self.name, self.title, self._company = name, title, company
         self._lock = threading.Lock()
-        self._state, self._says, self._until = "open", "", ""
+        self._state, self._says, self._until, self._percent = "open", "", "", 100
+        self._in_flight = 0
         self._reopened: float | None = None
 
     def staff(self, request: Request) -> Reply:
@@ -59,30 +65,39 @@ class FrontEnd:
     def public(self, request: Request) -> Reply:
         """Through the public door, if it is open."""
         with self._lock:
-            if self._state != "open":
+            if random.randrange(100) >= self._percent:  # noqa: S311 - which customer is let in is a matter of luck
                 words = self._says or "We are working on our systems and will be back soon."
                 headers = {"Retry-After": "600", "Cache-Control": "no-store"}
                 return Reply(503, f"<!doctype html><title>{self.title}</title><h1>{html.escape(words)}</h1>", headers)
-        return self._page(request)
+            self._in_flight += 1
+        try:
+            return self._page(request)
+        finally:
+            with self._lock:
+                self._in_flight -= 1
 
     def _door(self, request: Request) -> Reply:
         with self._lock:
             if request.method == "PUT":
                 asked = request.fields()
-                if asked.get("state") not in {"open", "closed"}:
-                    return Reply(422, {"error": "state is open or closed"})
+                if asked.get("state") not in _PERCENTS:
+                    return Reply(422, {"error": f"state is one of {', '.join(_PERCENTS)}"})
                 if asked["state"] == "closed" or not self._company.stuck.exists():
                     self._move(asked)
             elif request.method != "GET":
                 return NOT_ALLOWED
-            return Reply(200, {"channel": self.name, "state": self._state, "says": self._says, "until": self._until})
+            said = {"channel": self.name, "state": self._state, "percent": self._percent, "in_flight": self._in_flight}
+            return Reply(200, {**said, "says": self._says, "until": self._until})
 
     def _move(self, asked: dict[str, Any]) -> None:
-        if self._state == "closed" and asked["state"] == "open":
+        if self._state == "closed" and asked["state"] != "closed":
             self._reopened = self._company.seconds()
         self._state = asked["state"]
+        self._percent = (
+            _PERCENTS[self._state] if self._state != "partly open" else min(max(int(asked.get("percent") or 0), 1), 99)
+        )
         closed = self._state == "closed"
-        self._says = str(asked.get("says") or "") if closed else ""
+        self._says = str(asked.get("says") or "") if closed else self._says if self._percent < _PERCENTS["open"] else ""
         self._until = str(asked.get("until") or "") if closed else ""
 
     def _backlog(self) -> int:
