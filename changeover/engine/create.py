@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
-import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +14,7 @@ from changeover.contracts import Clock, Mode, Value
 from changeover.engine import code
 from changeover.journal.audit import fingerprint
 from changeover.journal.events import Draft, EventKind
-from changeover.journal.records import Owner, RunRecord
+from changeover.journal.records import RunRecord
 from changeover.journal.store import Journal
 from changeover.plan.model import Plan
 from changeover.runbook.bundle import Bundle
@@ -24,7 +22,6 @@ from changeover.runbook.bundle import Bundle
 #: The journal format that this program writes; a run of a newer one is refused.
 SCHEMA: Final = 1
 _ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"  # nothing that sounds or looks like something else
-_LEASE_SECONDS: Final = 15.0
 
 
 def create_run(
@@ -61,7 +58,6 @@ def create_run(
         inputs=inputs,
         schema=SCHEMA,
     )
-    journal.create_run(record)
     data: dict[str, Value] = {
         "digest": record.digest,
         "record": fingerprint(record),
@@ -70,17 +66,8 @@ def create_run(
     }
     if root is not None:
         data["code"] = code.digests(root)
-    _append(journal, record, Draft(EventKind.RUN_PLANNED, who=runner, data=data))
+    journal.create_run(record, [Draft(EventKind.RUN_PLANNED, who=runner, data=data)])
     return record
-
-
-def _append(journal: Journal, record: RunRecord, draft: Draft) -> None:
-    owner = Owner(record.runner, socket.gethostname(), os.getpid())
-    lease = journal.take_lease(record.id, owner, seconds=_LEASE_SECONDS)
-    try:
-        journal.append(lease, [draft])
-    finally:
-        journal.release_lease(lease)
 
 
 def new_id(runbook: str, local: datetime) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from changeover.contracts import Kind, Result, Value
+from changeover.engine import failpoints
 from changeover.engine.changed import RunChanged, as_data, changes_since
 from changeover.engine.commands import RUN_OVER
 from changeover.engine.conductor import Conductor
@@ -71,6 +72,7 @@ def drive_in(journal: Journal, journal_url: str, run_id: str, options: Options, 
     said = _accepted(run, events, options, bundle=bundle, kinds=kinds, plan=plan)
     taker = person(bundle.people, options.who or run.runner) if options.takeover else ""
     lease = journal.take_lease(run.id, _owner(run, options), seconds=options.lease_seconds, takeover=options.takeover)
+    failpoints.reach("leased")
     if lease.ousted is not None:
         said = (*said, _taken_over(lease.ousted, taker, options.takeover_why))
     lost = False
@@ -90,6 +92,7 @@ def drive_in(journal: Journal, journal_url: str, run_id: str, options: Options, 
         )
         ended = engine.drive()
         lost = ended.lost
+        failpoints.reach("concluding")
         return ended
     finally:
         if not lost:
@@ -119,6 +122,7 @@ def _answer_late(journal: Journal, run: RunRecord, options: Options) -> None:
 def _release(journal: Journal, lease: Lease, options: Options) -> None:
     try:
         journal.release_lease(lease)
+        failpoints.reach("released")
     except JournalUnavailable as error:  # how the run stands is known all the same; the lease ends by itself
         options.tell(f"the run could not be given back: {error}")
 

@@ -18,7 +18,7 @@ from changeover.engine import failpoints
 from changeover.engine.projection import Projection
 from changeover.engine.threads import Worker
 from changeover.engine.transitions import MoveNotAllowed
-from changeover.journal.events import CommandRecord, Draft
+from changeover.journal.events import CommandRecord, Draft, EventKind
 from changeover.journal.records import Lease
 from changeover.journal.store import Journal, JournalUnavailable, LeaseLost
 
@@ -37,6 +37,7 @@ class _Entry:
     answers: CommandRecord | None = None
     accepted: bool = False
     text: str = ""
+    turn: int = 0  # of the event loop: what is put in one was decided together
 
 
 @dataclass(slots=True)
@@ -57,6 +58,8 @@ class Recorder:
     _worker: Worker = field(default_factory=lambda: Worker("journal-writer"))
     _renewed: float = -math.inf  # monotonic; nobody knows how long ago the lease was taken: it is renewed at once
     _trouble: JournalUnavailable | None = None  # why the journal cannot be written just now
+    _turn: int = 0
+    _turn_lasts: bool = False
 
     def put(self, *drafts: Draft) -> asyncio.Future[None]:
         """Admit *drafts* and queue them; the future is done when they are durable. Raises MoveNotAllowed at once."""
@@ -113,11 +116,21 @@ class Recorder:
                 if number:  # half of it is in the projection and none in the journal: no rule can be kept any more
                     self.failure = refusal
                 raise
-        entry = _Entry(drafts, asyncio.get_running_loop().create_future(), answers, accepted, text)
+        entry = _Entry(drafts, asyncio.get_running_loop().create_future(), answers, accepted, text, self._this_turn())
         entry.durable.add_done_callback(_look_at)
         self._queue.append(entry)
         self._wake.set()
         return entry.durable
+
+    def _this_turn(self) -> int:
+        if not self._turn_lasts:
+            self._turn += 1
+            self._turn_lasts = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        return self._turn
+
+    def _end_turn(self) -> None:
+        self._turn_lasts = False
 
     async def _write_all(self) -> None:
         while self._queue:
@@ -132,13 +145,15 @@ class Recorder:
             await self._renew()  # while there is always more to write, too
 
     def _next_batch(self) -> list[_Entry]:
-        """Appends that stand together, or one answer: an answer is a transaction of its own."""
-        if self._queue[0].answers is not None:
-            return [self._queue[0]]
+        """What stands before the next answer; at most one answer leads it, and what follows from that shares its transaction.
+
+        A crash never comes between things that were decided together, such as a failure and what its author wants then.
+        """
         batch: list[_Entry] = []
         size = 0
         for entry in self._queue:
-            if entry.answers is not None or (batch and size + len(entry.drafts) > _BATCH):
+            full = batch and size + len(entry.drafts) > _BATCH and entry.turn != batch[-1].turn
+            if batch and (entry.answers is not None or full):
                 break
             batch.append(entry)
             size += len(entry.drafts)
@@ -163,17 +178,16 @@ class Recorder:
     def _commit(self, entries: Sequence[_Entry]) -> None:
         """On the writer's thread: one transaction."""
         drafts = [draft for entry in entries for draft in entry.drafts]
-        if failpoints.armed():
-            for draft in drafts:
-                failpoints.reach(f"before.{draft.kind}")
         first = entries[0]
+        kinds = _kinds(first, drafts) if failpoints.armed() else ()
+        for kind in kinds:
+            failpoints.reach(f"before.{kind}")
         if first.answers is not None:
             self.journal.answer(self.lease, first.answers, accepted=first.accepted, text=first.text, drafts=drafts)
         elif drafts:
             self.journal.append(self.lease, drafts)
-        if failpoints.armed():
-            for draft in drafts:
-                failpoints.reach(f"after.{draft.kind}")
+        for kind in kinds:
+            failpoints.reach(f"after.{kind}")
 
     async def _renew(self) -> None:
         if self.clock.monotonic() - self._renewed < self.lease_seconds / 3:
@@ -182,6 +196,7 @@ class Recorder:
             await self._worker.call(lambda: self.journal.renew_lease(self.lease, seconds=self.lease_seconds))
         except JournalUnavailable:
             return  # the next write says so, and tries again
+        failpoints.reach("renewed")
         self._renewed = self.clock.monotonic()
 
     def _fail(self, error: BaseException) -> None:
@@ -194,6 +209,11 @@ class Recorder:
     def _masked(self, draft: Draft) -> Draft:
         data = _mask(draft.data, self.mask)
         return draft if data is draft.data else replace(draft, data=data)
+
+
+def _kinds(first: _Entry, drafts: Sequence[Draft]) -> list[EventKind]:
+    """The kinds of all events of a transaction: an answer is one as well."""
+    return [EventKind.COMMAND_ANSWERED] * (first.answers is not None) + [draft.kind for draft in drafts]
 
 
 def _mask(value: Any, mask: Callable[[str], str]) -> Any:

@@ -46,6 +46,7 @@ class Recovery:
     scheduler: Scheduler
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _crashed: set[str] = field(default_factory=set)  # in doubt since before this incarnation
+    _begun_again: set[str] = field(default_factory=set)  # because a probe found nothing of them
 
     @property
     def at_work(self) -> bool:
@@ -165,7 +166,7 @@ class Recovery:
                 await self._passed_by_probe(planned, instance, probe)
                 return
             if probe.found is Found.CLEAN and settled:
-                self._put(EventKind.STEP_RESET, key, f"it did not happen: {probe.summary}")
+                self._did_not_happen(planned, reason, probe)
                 return
             if probe.found is Found.PARTIAL and settled and planned.step.repeatable:
                 self._put(EventKind.STEP_RETRYING, key, f"it happened in part, and is repeatable: {probe.summary}")
@@ -200,13 +201,32 @@ class Recovery:
         self._put(EventKind.STEP_DIRTY, key, f"nobody can say what it left; it counts as if it had happened ({step.reason})")
 
     def _again(self, planned: PlannedStep, reason: str) -> None:
+        if self._by_a_crash(planned.key):
+            self._put(EventKind.STEP_RETRYING, planned.key, f"doing it twice is harmless: {reason}")
+        else:
+            self._failed(planned, reason)
+
+    def _did_not_happen(self, planned: PlannedStep, reason: str, probe: Probe) -> None:
+        """It begins again: after a crash always, after a time-out or a lost answer once; then it counts as failed.
+
+        Else what never ends in time, and leaves nothing, would begin for ever.
+        """
         key = planned.key
-        if key in self._crashed or self.runtime.dry:
-            self._crashed.discard(key)
-            self._put(EventKind.STEP_RETRYING, key, f"doing it twice is harmless: {reason}")
-            return
-        # not a crash but a time-out or an unclear answer: that counts as a failure, and its retries are its author's
-        self._put(EventKind.STEP_FAILED, key, reason)
+        if self._by_a_crash(key) or key not in self._begun_again:
+            self._begun_again.add(key)
+            self._put(EventKind.STEP_RESET, key, f"it did not happen: {probe.summary}")
+        else:
+            self._failed(planned, f"{reason}; nothing of it is there: {probe.summary}")
+
+    def _by_a_crash(self, key: str) -> bool:
+        """Whether nobody knows of *key* only because an engine ended: its author's retries are not used up by that."""
+        crashed = key in self._crashed or self.runtime.dry
+        self._crashed.discard(key)
+        return crashed
+
+    def _failed(self, planned: PlannedStep, reason: str) -> None:
+        """Not by a crash but by a time-out or an unclear answer: that counts as a failure, and its retries are its author's."""
+        self._put(EventKind.STEP_FAILED, planned.key, reason)
         after_failure(self.runtime, planned, Outcome(Ending.FAILED, reason))
 
     async def _probe(self, planned: PlannedStep, instance: StepKind) -> Probe:
@@ -218,7 +238,9 @@ class Recovery:
             context = self.runtime.context(key, number, _PROBE_SECONDS)
             try:
                 work = partial(cast("Probing", instance).probe, context)
+                failpoints.reach("probing")
                 probe = await bounded(self.runtime, context, work, what="probe", seconds=_PROBE_SECONDS)
+                failpoints.reach("probed")
             except Exception as error:  # noqa: BLE001 - the target does not answer, or a kind's own code
                 failures += 1
                 text = str(error) if isinstance(error, ChangeoverError) else f"{type(error).__name__}: {error}"

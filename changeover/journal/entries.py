@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from changeover.contracts import Clock
 from changeover.errors import ChangeoverError
 from changeover.journal.canonical import clean, mapping_of, moment_of, moment_text, value_of
-from changeover.journal.chain import link
+from changeover.journal.chain import START, link
 from changeover.journal.connections import Connections
 from changeover.journal.errors import JournalUnavailable, PassedTwice
 from changeover.journal.events import Draft, Event, EventKind
 from changeover.journal.leases import Leases
 from changeover.journal.limits import fitting
 from changeover.journal.records import Lease
-from changeover.journal.tables import EVENT
+from changeover.journal.tables import EVENT, RUN
 from changeover.journal.unavailable import legible
 
 
@@ -57,6 +57,13 @@ class Entries:
             raise self._contradiction(lease, drafts) from error
         return written
 
+    def begin(self, connection: sa.Connection, run: str, drafts: Sequence[Draft]) -> None:
+        """Write the first events of *run* in the transaction that creates it: nobody owns it yet."""
+        rows, events = self._rows(run, 0, drafts, 0, START)
+        connection.execute(_INSERT, rows)
+        end = {"last_seq": events[-1].seq, "head": events[-1].hash}
+        connection.execute(sa.update(RUN).where(RUN.c.id == run).values(end))
+
     def read(self, run: str, *, after: int, limit: int | None) -> list[Event]:
         """See :meth:`Journal.events`."""
         query = sa.select(EVENT).where(EVENT.c.run == run, EVENT.c.seq > after).order_by(EVENT.c.seq).limit(limit)
@@ -70,7 +77,7 @@ class Entries:
 
     def _write(self, connection: sa.Connection, lease: Lease, drafts: Sequence[Draft]) -> list[Event]:
         seq, head = self._leases.end(connection, lease)
-        rows, events = self._rows(lease, drafts, seq, head)
+        rows, events = self._rows(lease.run, lease.epoch, drafts, seq, head)
         connection.execute(_INSERT, rows)
         self._leases.advance(connection, lease, events[-1].seq, events[-1].hash)
         return events
@@ -86,18 +93,20 @@ class Entries:
             self._doubtful.pop(lease.run, None)
         return events if head == events[-1].hash and list(tried) == list(drafts) else None
 
-    def _rows(self, lease: Lease, drafts: Sequence[Draft], seq: int, previous: str) -> tuple[list[dict[str, Any]], list[Event]]:
+    def _rows(
+        self, run: str, epoch: int, drafts: Sequence[Draft], seq: int, previous: str
+    ) -> tuple[list[dict[str, Any]], list[Event]]:
         now = self._clock.now().astimezone(UTC)
         at = moment_text(now)
         rows: list[dict[str, Any]] = []
         events: list[Event] = []
         for number, draft in enumerate(drafts, start=seq + 1):
             data, step, who = fitting(draft), clean(draft.step), clean(draft.who)
-            row = (lease.run, number, at, lease.epoch, draft.kind.value, step, draft.attempt, who)
+            row = (run, number, at, epoch, draft.kind.value, step, draft.attempt, who)
             previous = link(previous, row, data)
             rows.append(dict(zip(_NAMES, (*row, data, previous), strict=True)))
             read = value_of(data)  # as every reader will see it
-            events.append(Event(lease.run, number, now, lease.epoch, draft.kind, step, draft.attempt, who, read, previous))
+            events.append(Event(run, number, now, epoch, draft.kind, step, draft.attempt, who, read, previous))
         return rows, events
 
     def _contradiction(self, lease: Lease, drafts: Sequence[Draft]) -> ChangeoverError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -11,7 +12,9 @@ from changeover.contracts import Mode
 from changeover.journal.canonical import clean, mapping_of, moment_of, moment_text, text_of
 from changeover.journal.chain import START
 from changeover.journal.connections import Connections
+from changeover.journal.entries import Entries
 from changeover.journal.errors import NoSuchRun, RunExists
+from changeover.journal.events import Draft
 from changeover.journal.records import Head, Mark, RunRecord
 from changeover.journal.tables import RUN, SOURCE
 from changeover.journal.unavailable import legible
@@ -23,10 +26,11 @@ LATEST: Final = "latest"
 class Runs:
     """The runs of a journal. Thread-safe."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, entries: Entries) -> None:
         self._connections = connections
+        self._entries = entries
 
-    def create(self, run: RunRecord) -> None:
+    def create(self, run: RunRecord, drafts: Sequence[Draft]) -> None:
         """See :meth:`Journal.create_run`."""
         row = {name: clean(getattr(run, name)) for name in ("id", "runbook", "title", "environment", "runner", "digest", "file")}
         rest: dict[str, object] = {
@@ -46,6 +50,8 @@ class Runs:
                 connection.execute(sa.insert(RUN).values({**row, **rest, **fresh}))
                 if sources:
                     connection.execute(sa.insert(SOURCE), sources)
+                if drafts:
+                    self._entries.begin(connection, run.id, drafts)
         except sa.exc.IntegrityError:
             raise RunExists(run.id) from None
 

@@ -70,9 +70,9 @@ class Journal:
 
     def __init__(self, connections: Connections, clock: Clock) -> None:
         self._connections = connections
-        self._runs = Runs(connections)
         self._leases = Leases(connections, clock)
         self._entries = Entries(connections, self._leases, clock)
+        self._runs = Runs(connections, self._entries)
         self._commands = Commands(connections, self._entries, clock)
         self._cursors = Cursors(connections)
 
@@ -108,9 +108,9 @@ class Journal:
         return self._connections.where
 
     # runs
-    def create_run(self, run: RunRecord) -> None:
-        """Record a new run. Raises RunExists."""
-        self._runs.create(run)
+    def create_run(self, run: RunRecord, drafts: Sequence[Draft] = ()) -> None:
+        """Record a new run and its first events, in one transaction. Raises RunExists."""
+        self._runs.create(run, drafts)
 
     def run(self, run: str) -> RunRecord:
         """The run, by its id or an unambiguous beginning of it; ``latest`` is the newest. Raises NoSuchRun with near names."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from changeover.contracts import RunState, StepState
-from changeover.journal.events import Command, EventKind, Verb
+from changeover.journal.events import Command, Draft, Event, EventKind, Verb
+from changeover.journal.store import Journal
 from changeover.testing import EVENING, FakeClock, Trial
 
 TrialOf = Callable[..., Trial]
@@ -558,3 +560,37 @@ def test_commands_are_answered_while_the_run_goes_out(trial: TrialOf) -> None:
     assert run.command(Verb.SKIP, "a").answer == "the run is rolling back; a cannot be skipped now"
     assert run.command(Verb.DONE, "a.undo", who="anna", evidence="undone by hand").accepted
     assert run.wait().state is RunState.ROLLED_BACK
+
+
+def test_what_follows_from_a_refused_task_stands_in_the_transaction_that_refuses_it(
+    trial: TrialOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered: list[list[EventKind]] = []
+    answer = Journal.answer
+
+    def note(self: Journal, *words: Any, drafts: Sequence[Draft], **more: Any) -> list[Event]:
+        answered.append([draft.kind for draft in drafts])
+        return answer(self, *words, drafts=drafts, **more)
+
+    monkeypatch.setattr(Journal, "answer", note)
+    run = trial(
+        "- {id: a, act: one, undo: {act: x}}\n- {id: call, task: {ask: call them, form: task}, on_failure: roll-back}"
+    ).start()
+    run.until(lambda state: "call" in state.decisions)
+    assert run.command(Verb.REFUSE, "call", who="anna").accepted
+    assert run.wait().state is RunState.ROLLED_BACK
+    assert answered[0][1:3] == [EventKind.STEP_FAILED, EventKind.ROLLBACK_REQUESTED]
+
+
+def test_what_was_approved_before_a_change_was_accepted_is_asked_anew(trial: TrialOf, ledger: Ledger) -> None:
+    run = waiting(trial(gate(quorum=2)))
+    assert run.command(Verb.APPROVE, "go", who="anna").accepted
+    run.interrupt()
+    runbook = run.root / "runbooks" / "trial.yaml"
+    runbook.write_text(f"{runbook.read_text()}# edited\n")
+    run.start(accept_change="anna")
+    run.until(lambda state: not state.decisions["go"].approvals, "the void approval")
+    assert run.command(Verb.APPROVE, "go", who="bela").accepted
+    assert ledger(run) == ["a 1 one"]
+    assert run.command(Verb.APPROVE, "go", who="anna").accepted
+    assert run.wait().state is RunState.SUCCEEDED

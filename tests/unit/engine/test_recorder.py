@@ -41,6 +41,27 @@ def test_many_outcomes_share_few_transactions(trial: TrialOf, monkeypatch: pytes
     assert len(batches) < 200
 
 
+def test_what_was_decided_together_stands_in_one_transaction_however_much_is_to_be_written(
+    trial: TrialOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[list[EventKind]] = []
+    append = Journal.append
+
+    def note(self: Journal, lease: Any, drafts: Sequence[Draft]) -> list[Event]:
+        batches.append([draft.kind for draft in drafts])
+        return append(self, lease, drafts)
+
+    monkeypatch.setattr(Journal, "append", note)
+    monkeypatch.setattr("changeover.engine.recorder._BATCH", 1)
+    run = trial(
+        "- {id: a, act: {fails: 1, unknown: rerun}, retry: {times: 1, every: 0s}}\n- {id: b, act: {fails: 1}, on_failure: hold}"
+    )
+    assert run.drive(wait=False).held
+    together = {kind: batch for batch in batches for kind in batch}
+    assert EventKind.STEP_FAILED in together[EventKind.STEP_RETRYING]
+    assert EventKind.STEP_FAILED in together[EventKind.RUN_HELD]
+
+
 def test_a_chain_costs_one_transaction_a_step(trial: TrialOf, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[int] = []
     append = Journal.append

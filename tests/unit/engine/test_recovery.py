@@ -288,3 +288,11 @@ def test_a_run_that_nobody_drives_is_taken_over_from_nobody(trial: TrialOf) -> N
     run.drive(wait=False)
     run.drive(wait=False, takeover=True, takeover_why="to be safe", who="bela")
     assert run.events(EventKind.RUN_TAKEN_OVER) == []
+
+
+def test_a_step_that_never_ends_in_time_fails_although_nothing_of_it_is_there(trial: TrialOf, ledger: Ledger) -> None:
+    run = trial("- {id: a, brief: {takes: 30, unknown: probe, found: clean}, retry: {times: 1, every: 0s}}")
+    ended = run.drive(wait=False)
+    assert [line for line in ledger(run) if not line.startswith("probe")] == ["a 1", "a 2", "a 3"]
+    assert "failed" in ended.waiting[0]
+    assert conforms(run)
