@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -86,6 +87,25 @@ class Parent:
 @pytest.fixture(scope="session")
 def scale() -> Scale:
     return Scale(bool(os.environ.get("CHANGEOVER_SOAK")), int(os.environ.get("CHANGEOVER_CHAOS_SEED", "20270313")))
+
+
+def needs(program: str, package: str) -> None:
+    """On the way to a release nothing may be left out; elsewhere what is missing is named."""
+    if shutil.which(program) is None:
+        message = f"{package} is not installed; `make test` installs it"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+
+
+def violations(told: Iterable[dict[str, Any]]) -> list[str]:
+    """What is wrong with what became of orders, with all that is needed to see it again."""
+    quiet = ("complaints", "points")
+    return [
+        f"{ {name: value for name, value in one.items() if name not in quiet} }: {one['complaints']}"
+        for one in told
+        if one["complaints"]
+    ]
 
 
 @pytest.fixture

@@ -299,4 +299,32 @@ stages:
         },
     ),
 )
-BY_NAME: Final = {night.name: night for night in NIGHTS}
+#: Nights for what is done to a run from outside.
+OTHERS: Final = (
+    Night(
+        "long",
+        """  one:
+    owner: lead
+    steps:
+      - {id: a, for_each: {in: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}, effect: {takes: 0.05}}
+    rollback: {none: nothing to undo}
+""",
+    ),
+    Night(
+        "gated",
+        """  one:
+    owner: lead
+    steps:
+      - {id: a, effect: x}
+      - {id: go, gate: {ask: Shall we?, deciders: [anna]}}
+      - {id: b, effect: {takes: 0.1}}
+    rollback: {none: nothing to undo}
+""",
+    ),
+    Night(
+        "stoppable",
+        _DIAMOND.replace("LAST", "{id: f, effect: {takes: 0.1}}"),
+        frozenset({RunState.SUCCEEDED, RunState.ABORTED, RunState.ROLLED_BACK}),
+    ),
+)
+BY_NAME: Final = {night.name: night for night in (*NIGHTS, *OTHERS)}

@@ -14,6 +14,7 @@ import pytest
 
 from changeover.engine.failpoints import POINTS
 from changeover.journal.events import EventKind
+from tests.chaos.conftest import violations
 from tests.chaos.nights import NIGHTS
 
 if TYPE_CHECKING:
@@ -29,12 +30,6 @@ NO_BOUNDARY = {
     EventKind.RUN_TAKEN_OVER: "it shares the transaction of engine_started, and needs a living owner: see test_frozen.py",
 }
 SAMPLE = 8
-
-
-def violations(told: Iterable[dict[str, Any]]) -> list[str]:
-    return [
-        f"{one['night']}, seed {one['seed']}, killed at {one['kills']}: {one['complaints']}" for one in told if one["complaints"]
-    ]
 
 
 def passages(points: list[str], dice: random.Random, seeds: int) -> list[str]:
@@ -69,6 +64,6 @@ def test_whenever_the_engine_is_killed_the_run_comes_to_its_end_and_nothing_is_l
     told = go_through({"night": night, "seed": dice.getrandbits(31), "point": point} for point in points)
     found = violations(told)
     kills = sum(len(one["kills"]) for one in told)
-    record("killed at every failpoint, then at random", runs=len(told), kills=kills, violations=len(found))
+    record(f"killed at every failpoint, then at random: {night}", runs=len(told), kills=kills, violations=len(found))
     assert found == []
     assert kills >= len(told) // 2
