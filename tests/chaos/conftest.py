@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -89,13 +88,14 @@ def scale() -> Scale:
     return Scale(bool(os.environ.get("CHANGEOVER_SOAK")), int(os.environ.get("CHANGEOVER_CHAOS_SEED", "20270313")))
 
 
-def needs(program: str, package: str) -> None:
+def needed(there: object, what: str) -> None:
     """On the way to a release nothing may be left out; elsewhere what is missing is named."""
-    if shutil.which(program) is None:
-        message = f"{package} is not installed; `make test` installs it"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+    if there:
+        return
+    message = f"{what} is not installed; `make test` installs it"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def violations(told: Iterable[dict[str, Any]]) -> list[str]:
