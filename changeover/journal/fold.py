@@ -257,13 +257,6 @@ def _decision_given(state: RunRecordState, event: Event) -> None:
     counts[event.who] = _text(event, "why") or _text(event, "evidence")
 
 
-def _change_accepted(state: RunRecordState, _event: Event) -> None:
-    """What people approved was what stood there before: they are asked anew. What they did by hand stays done."""
-    for decision in state.decisions.values():
-        if decision.data.get("form") != "task":
-            decision.approvals.clear()
-
-
 def _decision_lapsed(state: RunRecordState, event: Event) -> None:
     decision = state.decisions.get(event.step)
     if decision is not None:
