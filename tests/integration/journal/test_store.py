@@ -276,7 +276,9 @@ def test_a_command_is_there_for_everybody_until_it_is_answered(journal: Journal,
     held = Draft(EventKind.RUN_HELD, who="oksana", data={"why": "power cut"})
     events = journal.answer(lease, record, accepted=True, text="the run is held", drafts=[held])
     assert [event.kind for event in events] == [EventKind.COMMAND_ANSWERED, EventKind.RUN_HELD]
-    assert events[0].data == {"command": record.id, "verb": "hold", "accepted": True, "text": "the run is held"}
+    said = {"command": record.id, "verb": "hold", "accepted": True, "text": "the run is held"}
+    assert events[0].data.items() >= said.items()
+    assert events[0].data["asked"], "the command itself is bound into the chain"
     assert events[0].who == "oksana"
     assert journal.commands(lease.run, unanswered=True) == []
     assert journal.command(record.id) == replace(record, accepted=True, answer="the run is held")
