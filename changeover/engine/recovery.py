@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, cast
 
-from changeover.contracts import Found, OnUnknown, Phase, Probe, Probing, QuestionForm, Result, StepKind, StepState
+from changeover.contracts import Found, OnUnknown, Phase, Probe, Probing, QuestionForm, Result, RunState, StepKind, StepState
 from changeover.engine import failpoints
 from changeover.engine.acting import Action, judged, outcome_of, short
 from changeover.engine.attempts import Attempts
@@ -180,12 +180,16 @@ class Recovery:
         """Before a rollback or the end of an aborted run: what is out there of this step?"""
         key, step = planned.key, self.runtime.step(planned.key)
         in_doubt = step.state is StepState.UNKNOWN
+        if not in_doubt and self._only_stops:
+            return
         if not changing and settled:
             self._put(EventKind.STEP_RESET, key, "nothing of it can be out there: it only reads")
             return
         how = policy(planned.step, instance)
         if probes(instance) and how is not OnUnknown.ASK:
             probe = await self._probe(planned, instance)
+            if not in_doubt and self._only_stops:
+                return
             if probe.found is Found.DONE and in_doubt:
                 await self._passed_by_probe(planned, instance, probe)
                 return
@@ -199,6 +203,11 @@ class Recovery:
             self._ask(planned, f"{step.reason}: did it happen? `done` if it did, `refuse` if it did not")
             return
         self._put(EventKind.STEP_DIRTY, key, f"nobody can say what it left; it counts as if it had happened ({step.reason})")
+
+    @property
+    def _only_stops(self) -> bool:
+        """Whether an abort has come meanwhile: it undoes nothing, so what has failed stays as it is."""
+        return self.runtime.state is not RunState.STOPPING
 
     def _again(self, planned: PlannedStep, reason: str) -> None:
         if self._by_a_crash(planned.key):

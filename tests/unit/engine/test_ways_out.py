@@ -580,3 +580,18 @@ def test_a_policy_does_not_roll_back_after_the_end_of_the_rollback_window(trial:
     ended = run.drive(wait=False)
     assert (ended.state, ended.held) == (RunState.RUNNING, True)
     assert "b failed, and the way back was kept alive until 2027-03-13 20:00" in ended.why
+
+
+def test_an_abort_during_the_look_at_a_failed_step_leaves_it_as_it_failed(
+    trial: TrialOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("changeover.engine.recovery._PROBE_AGAIN", 0.05)
+    run = trial("- {id: a, act: {fails: 1, unknown: probe, found: soon}, undo: {act: x}}").start()
+    run.until(lambda state: state.step("a").state is StepState.FAILED)
+    assert run.command(Verb.ROLLBACK, why="it failed").accepted
+    run.until(lambda _: run.events(EventKind.STEP_SAID), "the probe")
+    assert run.command(Verb.ABORT, why="it burns").accepted
+    (run.root / "arrived").touch()
+    assert run.wait().state is RunState.ABORTED
+    assert run.events(EventKind.STEP_DIRTY, EventKind.STEP_RESET) == []
+    assert run.state().step("a").state is StepState.FAILED
