@@ -137,3 +137,46 @@ def test_blocks_write_what_rows_write_and_refuse_what_rows_refuse(
         slow = copied(legacy, crm, table, policy)
     assert fast[0] == slow[0], seed
     assert fast[1] == slow[1], seed
+
+
+PAIRS: Final = {
+    "binary": "id bigint primary key, name varchar(9), money numeric(20,5), made timestamp(3), doc jsonb, raw bytea, f real,"
+    " flag boolean, span interval, u uuid, padded char(5), born date, zoned timestamptz",
+    "text": "id bigint primary key, name text, money numeric(30,9), made timestamp(3), doc jsonb, raw bytea, f real,"
+    " flag boolean, span interval, u uuid, padded char(9), born date, zoned timestamptz",
+}
+
+#: Ninety-nine rows; every fifth is a bad one, and the 77th has the money of the fifth.
+MANY: Final = r"""
+insert into odd select n, (array[E'ő\t', null, E'a\\b', 'bad', E'x\n'])[1 + n % 5], case n when 77 then 5 else n end * 1.5,
+  timestamp '2024-03-31 02:30' + n * interval '1.001 s', jsonb_build_object('ű', n), decode(lpad(to_hex(n), 4, '0'), 'hex'),
+  n / 7.0, n % 2 = 0, n * interval '1 day 1 s', md5(n::text)::uuid, 'p' || n % 9,
+  case n when 3 then 'infinity' else date '2024-01-01' + n end, timestamptz '2024-10-27 00:30+00' + n * interval '1 s'
+from generate_series(1, 99) n""".replace("%", "%%")
+
+
+@pytest.mark.parametrize("format_", PAIRS)
+def test_what_is_passed_on_is_what_rows_write_and_what_the_target_refuses_is_named(opened: Opener, format_: str) -> None:
+    legacy = crm = opened("postgresql", "both")
+    with legacy.engine.begin() as connection:
+        connection.exec_driver_sql(f"create table odd ({PAIRS['binary']})")
+        connection.exec_driver_sql(f"create table fresh ({PAIRS[format_]}, check (name <> 'bad'), unique (money))")
+        connection.exec_driver_sql(MANY)
+    table = TableMapping(source="odd", target="fresh", chunk_rows=20)
+    fast = copied(legacy, crm, table, TextPolicy())
+    assert f"passed on as it comes ({format_})" in fast[2]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(copying, "path_of", lambda *_, **__: Path(""))
+        slow = copied(legacy, crm, table, TextPolicy())
+    assert fast[:2] == slow[:2]
+    assert len(fast[1]) == 21  # the bad ones, and the second 7.5
+
+
+def test_rows_larger_than_a_block_arrive_all_the_same(opened: Opener) -> None:
+    legacy, crm = opened("mariadb", "legacy"), opened("postgresql", "crm")
+    legacy.execute("create table t (id integer primary key, body longtext not null)")
+    crm.execute("create table t (id integer primary key, body text not null)")
+    legacy.execute("insert into t select seq, repeat('ő', if(seq % 3 = 0, 5000000, 9)) from seq_1_to_7")
+    report = Migration("run/copy", Mapped((TableMapping("t"),)), legacy, crm, FakeContext()).run()
+    assert report.rows == 7
+    assert crm.scalar("select sum(octet_length(body)) from t") == 2 * 10_000_000 + 5 * 18
