@@ -16,7 +16,7 @@ from changeover.transfer.sqlite import undecodable
 
 #: Rows read, converted and written at a time: at first, and at most.
 _FIRST_ROWS: Final = 500
-BATCH_ROWS: Final = 5_000
+BATCH_ROWS: Final = 2_000
 #: Bytes of text that a batch should have at most, so that wide rows do not fill the memory.
 _BATCH_BYTES: Final = 4_000_000
 #: Rows looked at to guess how wide the others are.
