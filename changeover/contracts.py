@@ -306,6 +306,18 @@ class Context(Protocol):
         """Call *action* (from another thread) when the step has to stop: kill the child, close the socket."""
         ...
 
+    def adjusted(self) -> Mapping[str, Value]:
+        """What people have set for this step while it runs: ``hold``, ``rows_per_second``, ``workers``; None: no limit.
+
+        The last word counts. Ask as often as you like; whoever asks is :class:`Adjustable`.
+        """
+        ...
+
+    @property
+    def control_file(self) -> Path:
+        """The file by which people can adjust this step as well as by a command."""
+        ...
+
     def remaining(self) -> float | None:
         """Seconds until the step's time-out; None when its author set none."""
         ...
@@ -388,6 +400,16 @@ class Validating(Protocol):
 
     def problems(self) -> Iterable[str]:
         """What is wrong, a sentence each, without a position; nothing when all is well."""
+        ...
+
+
+@runtime_checkable
+class Adjustable(Protocol):
+    """A kind that looks at :meth:`Context.adjusted` while it runs."""
+
+    @property
+    def adjustable(self) -> frozenset[str]:
+        """The names that mean something to it; none when this step of the kind does not look."""
         ...
 
 

@@ -110,6 +110,15 @@ class Project:
             raise StateNotWritable(folder, (error.strerror or str(error)).lower()) from error
         return folder / f"{_file_name(step)}.log"
 
+    def control_file(self, run: str, step: str) -> Path:
+        """Where *step* looks for what people want of it while it runs; its folder is made. Raises StateNotWritable."""
+        folder = self.state / "runs" / _file_name(run) / "control"
+        try:
+            _make_private(folder)
+        except OSError as error:
+            raise StateNotWritable(folder, (error.strerror or str(error)).lower()) from error
+        return folder / f"{_file_name(step)}.yaml"
+
     def has_file(self, path: str) -> bool:
         """Whether there is a file at *path*, relative to the root."""
         try:

@@ -93,6 +93,7 @@ class FakeContext:
     """A context without an engine: give it what the code under test asks for, and look at what it said.
 
     Attributes:
+        adjustments: what ``context.adjusted()`` answers.
         databases, host_names, systems, secrets, functions, steps: what ``context.database("crm")`` and its like answer.
         said, logged, progressed: what the code under test has told.
         stopped: set a reason, and the next look at it raises Stopped.
@@ -114,6 +115,7 @@ class FakeContext:
     steps: Mapping[str, StepKind] = field(default_factory=dict)
     passed_at: Mapping[str, float] = field(default_factory=dict)  # step -> reading of clock.monotonic()
     seconds_left: float | None = None
+    adjustments: dict[str, Value] = field(default_factory=dict)
     stopped: str = ""
     said: list[str] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
@@ -144,6 +146,13 @@ class FakeContext:
 
     def on_stop(self, action: Callable[[], None]) -> None:
         self.on_stopping.append(action)
+
+    def adjusted(self) -> Mapping[str, Value]:
+        return dict(self.adjustments)
+
+    @property
+    def control_file(self) -> Path:
+        return self.folder / f"{self.step}.yaml"
 
     def remaining(self) -> float | None:
         return self.seconds_left

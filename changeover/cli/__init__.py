@@ -53,6 +53,7 @@ COMMANDS: Final[dict[str, tuple[Entry, ...]]] = {
         Entry("done", "changeover.cli.commands:done", "Say that a manual task is done."),
         Entry("hold", "changeover.cli.commands:hold", "Let no new step start."),
         Entry("release", "changeover.cli.commands:release", "Let a held run go on."),
+        Entry("adjust", "changeover.cli.adjust:adjust", "Slow a running step down, hold it, release it."),
         Entry("skip", "changeover.cli.commands:skip", "Leave a step out, with a reason."),
         Entry("retry", "changeover.cli.commands:retry", "Try a failed step again."),
         Entry("waive", "changeover.cli.commands:waive", "Give up the undo of a step; two people have to."),

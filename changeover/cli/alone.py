@@ -12,8 +12,10 @@ from typing import Any
 
 from changeover.contracts import Clock, Database, Host, Mode, Result, StepKind, Value, key, registered_kinds
 from changeover.engine.clock import SystemClock
+from changeover.engine.control_file import ControlFile
 from changeover.engine.resources import Resources
 from changeover.errors import Mistake
+from changeover.journal.adjustments import words_of
 from changeover.project import NoProject, Project
 from changeover.runbook.bind import bind_with
 from changeover.runbook.binder import Binder, Invalid
@@ -111,6 +113,8 @@ class AloneContext:
     steps: Mapping[str, StepKind] = field(default_factory=dict)
     _told: float = 0.0
     _open_line: bool = False
+    _control: ControlFile | None = None
+    _set: dict[str, Value] = field(default_factory=dict)
 
     @property
     def token(self) -> str:
@@ -156,6 +160,20 @@ class AloneContext:
 
     def on_stop(self, action: Callable[[], None]) -> None:
         """Nobody else asks it to stop."""
+
+    @property
+    def control_file(self) -> Path:
+        return self.resources.project.control_file(self.run_id, self.step)
+
+    def adjusted(self) -> Mapping[str, Value]:
+        """By the control file alone: there is no journal for commands."""
+        if self._control is None:
+            self._control = ControlFile(self.control_file, self.clock, self.say)
+        content = self._control.look("")
+        if content is not None:
+            self._set = {**self._set, **content.changes}
+            self.say(f"{content.by}: {words_of(content.changes)}")
+        return self._set
 
     def remaining(self) -> float | None:
         return None

@@ -143,7 +143,7 @@ def done(
 
 
 def hold(run: OnlyRun = "", *, why: Why = "", who: Who = "", key: Key = "", wait: Wait = 5.0, as_json: AsJson = False) -> int:
-    """Let no new step start; what runs goes on."""
+    """Let no new step start; what runs goes on (`adjust STEP --hold` holds a migration in the middle)."""
     wish = Wish(Verb.HOLD, run, "", why, who, {}, wait, as_json, key=key, of_step=False)
     return ask(wish, means=lambda aim: f"no new step starts; {_running(aim.status)}")
 

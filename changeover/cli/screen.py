@@ -18,6 +18,7 @@ from changeover.contracts import RunState, StepState
 from changeover.journal.events import EventKind
 from changeover.plan.saying import offset
 from changeover.status.model import ClockState, RunStatus, StageState, StageStatus, StepStatus
+from changeover.status.speed import Speed
 
 #: From this many columns on there is room for times and bars.
 _WIDE: Final = 100
@@ -107,6 +108,9 @@ def _times(status: RunStatus, zone: ZoneInfo) -> Iterator[Text]:
     likely, worst = (render.clock(moment, zone, day=True) for moment in (outcome.ends_likely, outcome.ends_worst))
     late, plan = outcome.late_likely > timedelta(), _against_plan(status)
     yield render.styled((f"end expected {likely}", ALARM if late else "bold"), (f", at worst {worst}{plan}", PLAIN))
+    missed = status.missed_at_this_rate
+    if missed is not None:
+        yield render.styled((f"at this rate the window is missed by {render.duration(missed)}", ALARM))
     yield from _way_back(status, zone)
 
 
@@ -225,7 +229,7 @@ def _running(status: RunStatus, width: int) -> list[Text]:
     for step in status.running:
         if step.key in asked:
             continue  # it stands above already
-        found += _running_step(step, width)
+        found += _running_step(step, width, ZoneInfo(status.timezone))
     unknown = [step for step in status.failed if step.state is StepState.UNKNOWN]
     found += [render.styled((f"  ? {step.key}: whether it happened is being found out", ALARM)) for step in unknown]
     retrying = [step for step in (*status.steps, *status.rollback) if step.state is StepState.RETRYING]
@@ -236,7 +240,7 @@ def _running(status: RunStatus, width: int) -> list[Text]:
     return found
 
 
-def _running_step(step: StepStatus, width: int) -> Iterator[Text]:
+def _running_step(step: StepStatus, width: int, zone: ZoneInfo) -> Iterator[Text]:
     sign = render.STEP_SIGNS[step.state]
     share = step.progress.part if step.progress else None
     if share is None and step.expected.likely:
@@ -250,6 +254,8 @@ def _running_step(step: StepStatus, width: int) -> Iterator[Text]:
     line.append(times, style=ALARM if step.overdue else PLAIN)
     line.append(" overdue" if step.overdue else "", style=ALARM)
     line.append(render.safe(owner), style=FAINT)
+    if step.hold is not None:
+        line.append(render.safe(f"  HELD by {step.hold.by}: {step.hold.why}"), style=LOUD)
     if step.progress is None:
         yield line
         return
@@ -263,6 +269,22 @@ def _running_step(step: StepStatus, width: int) -> Iterator[Text]:
     else:
         yield line
         yield render.styled(f"      {figures}")
+    if step.speed is not None:
+        yield from _flowed(iter([Text("     "), *_speed(step.speed, step.progress.unit, zone)]), width)
+
+
+def _speed(speed: Speed, unit: str, zone: ZoneInfo) -> Iterator[Text]:
+    """The last minutes, what is required, and the end at this rate."""
+    yield Text(f"5 min mean {speed.mean:,.0f} {unit}/s")
+    if speed.required is not None:
+        slow = speed.mean < speed.required
+        yield render.styled((f"required {speed.required:,.0f} for the {speed.required_for}", CARE if slow else FINE))
+    worst = f", at worst {render.clock(speed.ends_worst, zone)}" if speed.ends_worst > speed.ends_likely else ""
+    yield Text(f"done {render.clock(speed.ends_likely, zone)}{worst}")
+    if speed.table and speed.table_ends is not None:
+        yield render.styled((render.safe(f"{speed.table} {render.clock(speed.table_ends, zone)}"), FAINT))
+    if speed.because:
+        yield render.styled((render.safe(speed.because), CARE))
 
 
 def _stages(status: RunStatus, width: int) -> list[Text]:

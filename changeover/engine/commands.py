@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from changeover.contracts import Phase, QuestionForm, RunState, StepState, Value
+from changeover.engine.adjusting import adjust
 from changeover.engine.closing import why_closed
 from changeover.engine.decisions import Decisions, Reply, form_of, noted, quorum_reached, refused
 from changeover.engine.endings import Ending, Outcome, maybe_suspended, passed
@@ -48,6 +49,7 @@ class Commands:
             Verb.RELEASE: self._release,
             Verb.SKIP: self._skip,
             Verb.RETRY: self._retry,
+            Verb.ADJUST: self._adjust,
             Verb.WAIVE: self._waive,
             Verb.ROLLBACK: self._rollback,
             Verb.ABORT: self._abort,
@@ -280,6 +282,10 @@ class Commands:
         reason = f"{who}: {why}" if why else f"{who} asked for another try"
         data: dict[str, Value] = {"reason": reason, "pause": 0, **(second or {})}
         return Draft(EventKind.STEP_RETRYING, key, self.runtime.step(key).attempt, who, data)
+
+    def _adjust(self, record: CommandRecord, who: str) -> Reply:
+        planned = self._find(record)
+        return planned if isinstance(planned, Reply) else adjust(self.runtime, planned, record, who)
 
     def _waive(self, record: CommandRecord, who: str) -> Reply:
         planned = self._find(record)

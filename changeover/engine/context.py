@@ -12,9 +12,11 @@ from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from changeover.contracts import Clock, Database, Host, Mode, Result, StepKind, Value
+from changeover.engine.control_file import Content, ControlFile
 from changeover.engine.resources import Resources
 from changeover.engine.stopping import StopSignal
 from changeover.journal.events import Draft, EventKind
+from changeover.journal.fold import StepRecord
 from changeover.journal.records import RunRecord
 from changeover.project import StateNotWritable
 
@@ -39,6 +41,10 @@ class Surroundings(Protocol):
 
     def parameters_of(self, step: str) -> StepKind:
         """The kind instance of another step."""
+        ...
+
+    def adjusted(self, step: str) -> StepRecord:
+        """What the journal knows of *step*, and so what people have set for it."""
         ...
 
     def include(self, file: str, inputs: Mapping[str, Value], context: AttemptContext) -> Result:
@@ -68,6 +74,8 @@ class AttemptContext:
     _lines: int = 0
     _progress: Mapping[str, Value] | None = None  # not in the journal yet
     _progressed: float | None = None
+    _control: ControlFile | None = None
+    _content: Content | None = None  # of the control file; on its way into the journal
 
     @property
     def run_id(self) -> str:
@@ -170,6 +178,47 @@ class AttemptContext:
 
     def parameters_of(self, step: str) -> StepKind:
         return self.surroundings.parameters_of(step)
+
+    @property
+    def control_file(self) -> Path:
+        return self.resources.project.control_file(self.run.id, self.step)
+
+    def adjusted(self) -> Mapping[str, Value]:
+        record = self.surroundings.adjusted(self.step)
+        known = {name: entry.value for name, entry in record.adjusted.items()}
+        with self._lock:
+            if self._closed:
+                return known
+            content = self._look_at_control_file(record)
+            self._content = content or self._content
+            if self._content is not None and self._content.digest == record.control:
+                self._content = None
+            elif self._content is not None:
+                known |= self._content.changes
+        if content is not None:
+            self._take_in(content)
+        return known
+
+    def _take_in(self, content: Content) -> None:
+        data: dict[str, Value] = {
+            "changes": content.changes,
+            "why": self.resources.secrets.mask(content.why),
+            "by": content.by,
+            "content": content.digest,
+        }
+        self.surroundings.note(Draft(EventKind.STEP_ADJUSTED, self.step, self.attempt, data=data))
+
+    def _look_at_control_file(self, record: StepRecord) -> Content | None:
+        if self._control is None:
+            try:
+                self._control = ControlFile(self.control_file, self.clock, self._warn)
+            except StateNotWritable:  # a full disk: commands still arrive
+                return None
+        return self._control.look(record.control)
+
+    def _warn(self, text: str) -> None:
+        line = self.resources.secrets.mask(text)[:LINE_LIMIT]
+        self.surroundings.note(Draft(EventKind.STEP_SAID, self.step, self.attempt, data={"line": line}))
 
     def close(self) -> Draft | None:
         """Say no more: the attempt has ended. Its last progress, when that is not in the journal yet."""

@@ -12,6 +12,7 @@ from changeover.engine.resources import Resources
 from changeover.engine.stopping import StopSignal
 from changeover.errors import Setback, Stopped
 from changeover.journal.events import Draft
+from changeover.journal.fold import StepRecord
 from changeover.journal.records import RunRecord
 from changeover.runbook.bundle import Bundle
 
@@ -29,6 +30,10 @@ class _Alone:
     def parameters_of(self, step: str) -> StepKind:
         """Refuse: there is no step."""
         raise Setback(f"an exit check cannot ask for the step {step!r}")
+
+    def adjusted(self, step: str) -> StepRecord:
+        """Nobody adjusts a check."""
+        return StepRecord(step)
 
     def include(self, file: str, inputs: Mapping[str, Value], context: AttemptContext) -> Result:  # noqa: ARG002 - the protocol's
         """Refuse: there is no run."""

@@ -175,6 +175,10 @@ class Runtime:
         """The kind instance of another step; from any thread."""
         return self.instance(self.planned(step))
 
+    def adjusted(self, step: str) -> StepRecord:
+        """What is known of *step*; from any thread."""
+        return self.projection.record.step(step)
+
     def include(self, file: str, inputs: Mapping[str, Value], context: AttemptContext) -> Result:
         """Run another runbook to its end; from a step's thread."""
         return self.included(file, inputs, context)

@@ -99,6 +99,12 @@ _STEP: Final[Mapping[tuple[StepState, Kind], Move[StepState]]] = {
     (_UNKNOWN, Kind.STEP_SAID): Move(_UNKNOWN),
     (_FAILED, Kind.STEP_SAID): Move(_FAILED),
     (_RETRYING, Kind.STEP_SAID): Move(_RETRYING),
+    # adjusted before or while it runs: by a person, or by the file that the engine reads for it
+    (_PENDING, Kind.STEP_ADJUSTED): Move(_PENDING, Actor.EITHER),
+    (_RUNNING, Kind.STEP_ADJUSTED): Move(_RUNNING, Actor.EITHER),
+    (_UNKNOWN, Kind.STEP_ADJUSTED): Move(_UNKNOWN, Actor.EITHER),
+    (_FAILED, Kind.STEP_ADJUSTED): Move(_FAILED, Actor.EITHER),
+    (_RETRYING, Kind.STEP_ADJUSTED): Move(_RETRYING, Actor.EITHER),
     # questions: approvals before the intent, tasks after it
     (_PENDING, Kind.DECISION_ASKED): Move(_PENDING),
     (_PENDING, Kind.DECISION_GIVEN): Move(_PENDING, Actor.PERSON),

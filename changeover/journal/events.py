@@ -50,6 +50,8 @@ class EventKind(StrEnum):
     STEP_WAIVED = "step_waived"  # reason: an undo given up
     STEP_SAID = "step_said"  # line
     STEP_PROGRESSED = "step_progressed"  # done, total, unit, figures {rate, ...}
+    #: changes {hold, rows_per_second, workers}, why; by and content (digest) when a control file says so: while it runs
+    STEP_ADJUSTED = "step_adjusted"
     # people
     DECISION_ASKED = "decision_asked"  # ask, form, deciders, quorum, excluded, by (ISO UTC), typed, evidence
     DECISION_GIVEN = "decision_given"  # answer (approve|refuse|done|failed|typed), why, evidence
@@ -98,6 +100,7 @@ class Verb(StrEnum):
     RELEASE = "release"
     SKIP = "skip"
     RETRY = "retry"
+    ADJUST = "adjust"  # how fast a step may go, while it runs; or that it holds
     WAIVE = "waive"
     ROLLBACK = "rollback"
     ABORT = "abort"

@@ -11,6 +11,16 @@ from changeover.contracts import QuestionForm, RunState, StepState, Value
 from changeover.journal.events import Event, EventKind
 
 
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """What somebody has set for a step while it runs."""
+
+    value: Value
+    by: str  # a person, or the control file in words
+    why: str
+    at: datetime
+
+
 @dataclass(slots=True)
 class StepRecord:
     """What the journal knows of one step, forward or rollback."""
@@ -28,6 +38,8 @@ class StepRecord:
     progress: Mapping[str, Value] | None = None  # done, total, unit, figures, at
     tainted: bool = False  # an attempt started and has not been proven clean; so it is for a step that passed
     failures: int = 0
+    adjusted: Mapping[str, Adjustment] = field(default_factory=dict)  # by name; kept from attempt to attempt
+    control: str = ""  # the digest of what its control file said last
 
 
 @dataclass(slots=True)
@@ -236,6 +248,14 @@ def _step_progressed(state: RunRecordState, event: Event) -> None:
     _record(state, event).progress = {**event.data, "at": event.at.isoformat()}
 
 
+def _step_adjusted(state: RunRecordState, event: Event) -> None:
+    """The last word counts, whoever said it; another attempt, or another engine, goes on with it."""
+    record, by, why = _record(state, event), event.who or _text(event, "by"), _text(event, "why")
+    changes = _mapping(event, "changes") or {}
+    record.adjusted = {**record.adjusted, **{name: Adjustment(value, by, why, event.at) for name, value in changes.items()}}
+    record.control = _text(event, "content") or record.control
+
+
 # people
 
 
@@ -324,6 +344,7 @@ _APPLY: Final[Mapping[EventKind, Apply]] = {
     EventKind.STEP_WAIVED: _step_given_up(StepState.WAIVED),
     EventKind.STEP_SAID: _nothing,
     EventKind.STEP_PROGRESSED: _step_progressed,
+    EventKind.STEP_ADJUSTED: _step_adjusted,
     EventKind.DECISION_ASKED: _decision_asked,
     EventKind.DECISION_GIVEN: _decision_given,
     EventKind.DECISION_LAPSED: _decision_lapsed,

@@ -39,6 +39,7 @@ _WHOLE: Final = frozenset(
         "digest",
         "record",
         "asked",
+        "content",
     }
 )
 

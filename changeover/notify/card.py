@@ -14,6 +14,7 @@ from changeover.notify.outlet import Post
 from changeover.notify.thread import mode_word
 from changeover.plan.saying import about
 from changeover.status.model import RunStatus, StageState, StageStatus, StepStatus, Waiting
+from changeover.status.speed import Speed
 
 _RUN_GLYPHS: Final[dict[RunState, str]] = {
     RunState.PLANNED: "○",
@@ -57,6 +58,8 @@ def card(status: RunStatus) -> Card:
         tuple((waiting.step, waiting.got, waiting.refused, waiting.lapsed) for waiting in status.waiting),
         tuple(step.key for step in status.failed),
         status.outcome.point_passed,
+        status.missed_at_this_rate is not None,
+        tuple(step.key for step in status.running if step.hold is not None),
     )
     return Card(Post(escape(text), blocks, {"run": status.id, "card": 1}), mood)
 
@@ -82,7 +85,7 @@ def _sections(status: RunStatus) -> Iterator[list[dict[str, Any]]]:
         yield [bold("Stages"), *_stages(status)]
     running = [step for step in status.running if status.state is not RunState.PLANNED]
     if running:
-        yield [bold("Running"), *_running(running)]
+        yield [bold("Running"), *_running(running, ZoneInfo(status.timezone))]
 
 
 def _where(status: RunStatus) -> list[dict[str, Any]]:
@@ -95,6 +98,8 @@ def _where(status: RunStatus) -> list[dict[str, Any]]:
     else:
         late = f", {about(outcome.late_likely)} late" if outcome.late_likely > timedelta(minutes=1) else ""
         pieces += [plain(" · end expected "), bold(f"{_clock(outcome.ends_likely, zone)}{late}")]
+        if status.missed_at_this_rate is not None:
+            pieces.append(bold(f" · at this rate the window is missed by {about(status.missed_at_this_rate)}"))
         if status.window_closes is not None:
             pieces.append(plain(f" · window closes {_clock(status.window_closes, zone)}"))
         pieces += _way_back(status, zone)
@@ -174,16 +179,28 @@ def _is_open(stage: StageStatus) -> bool:
     return stage.state not in {StageState.PASSED, StageState.SKIPPED, StageState.UNDONE}
 
 
-def _running(running: list[StepStatus]) -> Iterator[dict[str, Any]]:
+def _running(running: list[StepStatus], zone: ZoneInfo) -> Iterator[dict[str, Any]]:
     for step in running[:_OTHERS]:
         parts = [f"\n{step.key} {about(step.elapsed or timedelta())} of {about(step.expected.likely)}"]
         if step.progress is not None and step.progress.part is not None:
             parts.append(f"{step.progress.part:.0%}")
         if step.progress is not None and step.progress.rate:
             parts.append(f"{step.progress.rate:,.0f} {step.progress.unit}/s")
+        if step.speed is not None:
+            parts += _speed(step.speed, zone)
+        if step.hold is not None:
+            parts.append(f"HELD by {step.hold.by}: {step.hold.why}")
         yield plain(", ".join(parts))
     if len(running) > _OTHERS:
         yield plain(f"\nand {len(running) - _OTHERS} more")
+
+
+def _speed(speed: Speed, zone: ZoneInfo) -> Iterator[str]:
+    if speed.required is not None:
+        yield f"required {speed.required:,.0f}/s for the {speed.required_for}"
+    yield f"done {_clock(speed.ends_likely, zone)}"
+    if speed.because:
+        yield speed.because
 
 
 def _footer(status: RunStatus) -> str:

@@ -33,6 +33,8 @@ class Actual:
     done: float | None = None
     total: float | None = None
     rate: float | None = None  # units a second
+    slow: float | None = None  # the same, at worst
+    tail: float | None = None  # seconds that it needs after its last unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ def remaining(expected: Expected, actual: Actual, now: datetime, *, worst: bool)
     Never negative. The worst case by rate keeps the distance between worst and likely that was planned.
     """
     elapsed = max(now - actual.started_at, timedelta()) if actual.started_at is not None else timedelta()
-    by_rate = _by_rate(actual, elapsed)
+    by_rate = _by_rate(actual, elapsed, worst=worst)
     if by_rate is None:
         return max((expected.worst if worst else expected.likely) - elapsed, timedelta())
     if worst and expected.likely:
@@ -205,16 +207,16 @@ def remaining(expected: Expected, actual: Actual, now: datetime, *, worst: bool)
     return by_rate
 
 
-def _by_rate(actual: Actual, elapsed: timedelta) -> timedelta | None:
+def _by_rate(actual: Actual, elapsed: timedelta, *, worst: bool) -> timedelta | None:
     if actual.done is None or actual.total is None or actual.total <= 0:
         return None
     left = max(actual.total - actual.done, 0.0)
-    rate = actual.rate
+    rate = actual.slow if worst and actual.slow else actual.rate
     if not rate or rate <= 0:
         rate = actual.done / elapsed.total_seconds() if elapsed else 0.0
     if rate <= 0:
         return None
-    return min(timedelta(seconds=min(left / rate, _LONGEST.total_seconds())), _LONGEST)
+    return min(timedelta(seconds=min(left / rate + (actual.tail or 0.0), _LONGEST.total_seconds())), _LONGEST)
 
 
 def _late(ends: datetime, closes: datetime | None) -> timedelta:

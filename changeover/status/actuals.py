@@ -25,7 +25,8 @@ def actual_of(record: StepRecord) -> Actual:
     """One step."""
     progress = record.progress or {}
     figures = progress.get("figures")
-    rate = figures.get("rate") if isinstance(figures, dict) else None
+    told = figures if isinstance(figures, dict) else {}
+    now, mean = number(told.get("rate")), number(told.get("mean"))  # a moment says less than the last minutes
     return Actual(
         state=record.state,
         started_at=record.started_at,
@@ -33,7 +34,9 @@ def actual_of(record: StepRecord) -> Actual:
         tainted=record.tainted,
         done=number(progress.get("done")),
         total=number(progress.get("total")),
-        rate=number(rate),
+        rate=mean or now,
+        slow=min(now, mean) if now and mean else None,
+        tail=number(told.get("tail")),
     )
 
 

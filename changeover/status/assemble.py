@@ -17,6 +17,7 @@ from changeover.status.actuals import number
 from changeover.status.clocks import clocks_of
 from changeover.status.losses import losses_of
 from changeover.status.model import (
+    AdjustedStatus,
     EngineStatus,
     Outcome,
     Progress,
@@ -28,6 +29,7 @@ from changeover.status.model import (
 )
 from changeover.status.moments import moment_in
 from changeover.status.names import everybody, person
+from changeover.status.speed import Deadlines, Speed, speed_of
 from changeover.status.stages import StageSources, stages_of
 
 
@@ -122,7 +124,25 @@ def _steps(seen: Seen, planned: Iterable[PlannedStep]) -> Iterable[StepStatus]:
             summary=record.summary if record is not None else "",
             progress=_progress(record),
             repair=step.step.repair,
+            adjusted=_adjusted(seen, record),
+            speed=_speed(seen, step, record),
         )
+
+
+def _speed(seen: Seen, step: PlannedStep, record: StepRecord | None) -> Speed | None:
+    if record is None or record.state is not StepState.RUNNING or record.progress is None:
+        return None
+    times = seen.baseline.schedule.steps.get(step.key)
+    planned = times.likely.ends if times is not None else None
+    return speed_of(step, record, Deadlines(planned, seen.state.window_closes, seen.forecast), seen.now)
+
+
+def _adjusted(seen: Seen, record: StepRecord | None) -> tuple[AdjustedStatus, ...]:
+    entries = record.adjusted if record is not None else {}
+    return tuple(
+        AdjustedStatus(name, entry.value, person(seen.bundle.people, entry.by), entry.why, entry.at)
+        for name, entry in entries.items()
+    )
 
 
 def _elapsed(record: StepRecord | None, now: datetime) -> timedelta | None:

@@ -8,6 +8,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from changeover.contracts import Expected, Mode, Phase, RunState, StepState, Value
+from changeover.status.speed import Speed
+
+#: Less than this is no news.
+_WORTH_SAYING = timedelta(minutes=1)
 
 
 class StageState(StrEnum):
@@ -43,6 +47,17 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class AdjustedStatus:
+    """What somebody has set for a step while it runs."""
+
+    name: str  # hold, rows_per_second or workers
+    value: Value
+    by: str  # the person's name, or the control file
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StepStatus:
     """One step, forward or of the rollback."""
 
@@ -66,6 +81,13 @@ class StepStatus:
     summary: str
     progress: Progress | None
     repair: str = ""  # how two people finish it by hand after the point of no return
+    adjusted: tuple[AdjustedStatus, ...] = ()
+    speed: Speed | None = None  # of a running step that counts what it does
+
+    @property
+    def hold(self) -> AdjustedStatus | None:
+        """Who holds it, while somebody does."""
+        return next((entry for entry in self.adjusted if entry.name == "hold" and entry.value is True), None)
 
     @property
     def overdue(self) -> bool:
@@ -257,6 +279,13 @@ class RunStatus:
             return tuple(step for step in self.rollback if step.state in NEEDS_DECISION)
         resolved = {StepState.FAILED, StepState.FAILED_DIRTY} if self.state is RunState.STOPPING else set()
         return tuple(step for step in self.steps if step.state in NEEDS_DECISION - resolved)
+
+    @property
+    def missed_at_this_rate(self) -> timedelta | None:
+        """By how much the window is missed if what counts on the critical path goes on as it does now; None: it is not."""
+        late = self.outcome.late_likely
+        by_rate = any(step.speed is not None and step.critical for step in self.running)
+        return late if by_rate and late >= _WORTH_SAYING and not self.state.final else None
 
     @property
     def counts(self) -> Mapping[StepState, int]:

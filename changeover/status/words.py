@@ -8,6 +8,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from changeover.contracts import Value
+from changeover.journal.adjustments import words_of
 from changeover.journal.events import Event, EventKind
 from changeover.plan.model import Plan
 from changeover.plan.saying import about, moment
@@ -152,6 +153,13 @@ def _progressed(said: _Telling) -> str:
     return f"{said.key}: {_number(said.data.get('done') or 0)}{whole} {said.text('unit')}".rstrip() + speed
 
 
+def _adjusted(said: _Telling) -> str:
+    by = said.who or said.text("by")
+    changes = said.data.get("changes")
+    what = words_of(changes) if isinstance(changes, dict) else ""
+    return f"{by or 'the engine'} adjusted {said.key}{f' ({what})' if what else ''}{said.because()}"
+
+
 def _asked(said: _Telling) -> str:
     form = said.text("form")
     if form == "task":
@@ -222,6 +230,7 @@ _SENTENCES: Final[Mapping[EventKind, Callable[[_Telling], str]]] = {
     EventKind.STEP_WAIVED: lambda said: f"{said.by} gave up {said.key}{said.because('reason')}",
     EventKind.STEP_SAID: lambda said: f"{said.key}{said.because('line')}",
     EventKind.STEP_PROGRESSED: _progressed,
+    EventKind.STEP_ADJUSTED: _adjusted,
     EventKind.DECISION_ASKED: _asked,
     EventKind.DECISION_GIVEN: _given,
     EventKind.DECISION_LAPSED: lambda said: f"the deadline of {said.key} has passed; the run holds",

@@ -23,6 +23,7 @@ from changeover.counting import counted
 from changeover.errors import Mistake
 from changeover.steps.dry_run import not_verifiable
 from changeover.transfer.mapping import Mapped, Sequences, Swap, TableMapping, TextPolicy
+from changeover.transfer.throttle import Throttle
 
 if TYPE_CHECKING:
     from changeover.transfer.copying import Migration
@@ -58,6 +59,9 @@ class Migrate:
     is passed on, wherever that is proven to write the same; rows that somebody has to look at go one by one. The step says
     which way each table goes, and why.
 
+    While it runs, `changeover adjust STEP` slows it down, holds it between two blocks of rows and releases it; `throttle` slows
+    it down by itself while a database is busy ([how to](how-to/steer-a-migration.md)).
+
     Output: `{tables: {name: {source, copied, rejected}}, rows, rejected, seconds}`; of an undo `{tables: {name: deleted}, rows}`.
 
     Dry run: the tables are compared, and rows that would be rejected are counted; nothing is written.
@@ -77,6 +81,7 @@ class Migrate:
     compare_meanwhile: float = key(
         "the part of the time that comparing chunks while the load goes on may take; 0: none is compared", default=0.1
     )
+    throttle: Throttle = key("how much the copy may ask of the databases", default_factory=Throttle)
     undo: StepName = key("instead of all others: the step whose copy is taken back", default="")
     by: Literal["ranges", "truncate", "swap_schema", "call"] = key(
         "with `undo`: `ranges` deletes what was copied; `truncate` empties tables that were empty before; `swap_schema` puts "
@@ -122,6 +127,12 @@ class Migrate:
             yield "`compare_meanwhile` is a part of the time: from 0 to 1"
         if _below(self.max_rejects, 0):
             yield "`max_rejects` is 0 or more"
+        yield from self.throttle.problems()
+
+    @property
+    def adjustable(self) -> frozenset[str]:
+        """A copy can be slowed down and held between two blocks; its undo cannot."""
+        return frozenset() if self.undo else frozenset({"hold", "rows_per_second", "workers"})
 
     @property
     def mapped(self) -> Mapped:
@@ -138,6 +149,7 @@ class Migrate:
         from changeover.transfer.reconcile.between_chunks import CheapLook  # noqa: PLC0415
 
         look = CheapLook(context.clock, self.compare_meanwhile) if self.compare_meanwhile else None
+        context.log(f"to adjust it while it runs: `changeover adjust`, or {context.control_file}\n")
         report = self._migration(context, look).run()
         if look is not None and look.looked:
             context.say(look.summary)
@@ -188,7 +200,7 @@ class Migrate:
         from changeover.transfer.copying import Migration  # noqa: PLC0415 - loads SQLAlchemy
 
         source, target = context.database(self.source), context.database(self.target)
-        return Migration(f"{context.run_id}/{context.step}", self.mapped, source, target, context, onlooker)
+        return Migration(f"{context.run_id}/{context.step}", self.mapped, source, target, context, onlooker, self.throttle)
 
     def _taken_back(self, context: Context) -> Result:
         from changeover.steps.taking_back import take_back  # noqa: PLC0415 - loads SQLAlchemy

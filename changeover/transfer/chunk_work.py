@@ -12,7 +12,7 @@ from changeover.contracts import Clock
 from changeover.transfer.carriers import Carrier
 from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableRecord, packed, unpacked
 from changeover.transfer.failing import CopyFailed
-from changeover.transfer.pace import Pace
+from changeover.transfer.pace import ChunkGivenBack, Pace
 from changeover.transfer.paths import Path, carrier_of
 from changeover.transfer.planning import Side, TablePlan
 from changeover.transfer.reading import Reader
@@ -47,7 +47,16 @@ class ChunkWork:
             Stopped: the step has to stop; the chunk is free again.
             CopyFailed: somebody wrote the chunk's checkpoint in our place.
         """
-        return self._patiently(lambda: self._copy(plan, record, carrier))
+        return self._at_its_pace(lambda: self._copy(plan, record, carrier))
+
+    def _at_its_pace(self, act: Callable[[], T]) -> T:
+        """Do it when a chunk may be claimed; anew when it was given back because the copy is held."""
+        while True:
+            self.pace.between_chunks()
+            try:
+                return self._patiently(act)
+            except ChunkGivenBack:
+                continue
 
     def _patiently(self, act: Callable[[], T]) -> T:
         """Do it again for a while when a deadlock or a lock was in the way."""
@@ -91,7 +100,7 @@ class ChunkWork:
         with self.far.connection.begin():
             chunks = self.control.chunks(self.far.connection, plan.number)
         dirty = [chunk.number for chunk in chunks if chunk.state == "done" and chunk.rejected]
-        found = [self._patiently(lambda number=number: self._letters_of(plan, record, number)) for number in dirty]  # type: ignore[misc] # mypy cannot infer such a default
+        found = [self._at_its_pace(lambda number=number: self._letters_of(plan, record, number)) for number in dirty]  # type: ignore[misc] # mypy cannot infer such a default
         return any(found)
 
     def _letters_of(self, plan: TablePlan, record: TableRecord, number: int) -> bool:

@@ -6,7 +6,7 @@ It may be killed at any moment and run again: what the target holds is what its 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -18,17 +18,19 @@ from changeover.errors import Setback
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.chunk_work import ChunkWork
 from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableRecord, TableState, Tally
-from changeover.transfer.databases import DatabaseUnreachable, reason
+from changeover.transfer.databases import Address, DatabaseUnreachable, reason
 from changeover.transfer.failing import ConnectionLost, CopyFailed
+from changeover.transfer.governing import Governor
 from changeover.transfer.mapping import Mapped
 from changeover.transfer.onlooker import Onlooker
 from changeover.transfer.orders import Job
-from changeover.transfer.pace import Unhurried
+from changeover.transfer.pace import Paced
 from changeover.transfer.paths import Path, path_of
 from changeover.transfer.planning import MigrationRefused, Side, TablePlan, plan_tables
 from changeover.transfer.preparing import record_of
 from changeover.transfer.reading import Reader
 from changeover.transfer.sessions import create_control, lost, session, transaction
+from changeover.transfer.throttle import Throttle
 from changeover.transfer.verifying import verify
 from changeover.transfer.workers import Workers, how_many
 
@@ -125,6 +127,7 @@ class Migration:
     target: Database
     context: Context
     onlooker: Onlooker | None = None  # looks at what has arrived between chunks
+    throttle: Throttle = field(default_factory=Throttle)
 
     def run(self) -> Report:
         """Copy what is not copied yet; see that nothing is missing.
@@ -134,12 +137,20 @@ class Migration:
             TooManyRejects, RowsMissing, CopyFailed: what is finished is kept, and another run goes on from there.
             MappingChanged, AlreadyUndone: another migration is meant.
         """
+        governor = Governor(self.context, self.throttle, self.source, self.target)
+        governor.start()
+        try:
+            return self._governed(governor)
+        finally:
+            governor.close()
+
+    def _governed(self, governor: Governor) -> Report:
         clock = self.context.clock
         copied, since = -1, clock.monotonic()
         while True:
             attempt = _Attempt()
             try:
-                return self._attempt(attempt)
+                return self._attempt(attempt, governor)
             except (SQLAlchemyError, DatabaseUnreachable, ConnectionLost) as error:
                 if attempt.copied > copied:
                     copied, since = attempt.copied, clock.monotonic()
@@ -151,11 +162,11 @@ class Migration:
                 self.context.say(f"a connection was lost ({why}); it is opened again, and the copy goes on")
             self.context.sleep(_TRY_EVERY_S)
 
-    def _attempt(self, attempt: _Attempt) -> Report:
+    def _attempt(self, attempt: _Attempt, governor: Governor) -> Report:
         dialects = (dialect_of(self.source), dialect_of(self.target))
         with session(self.source, dialects[0], autocommit=True) as reading, session(self.target, dialects[1]) as writing:
             near, far = Side(self.source, dialects[0], reading), Side(self.target, dialects[1], writing)
-            return _Copy(self, near, far, attempt).run()
+            return _Copy(self, near, far, attempt, governor).run()
 
 
 @dataclass(slots=True)
@@ -168,7 +179,7 @@ class _Attempt:
 class _Copy:
     """One attempt at a migration, on two connections."""
 
-    def __init__(self, migration: Migration, source: Side, target: Side, attempt: _Attempt) -> None:
+    def __init__(self, migration: Migration, source: Side, target: Side, attempt: _Attempt, governor: Governor) -> None:
         self.migration = migration
         self.context = migration.context
         self.control = Control(migration.name)
@@ -178,21 +189,24 @@ class _Copy:
         self.dialect = target.dialect
         self.reading = source.connection
         self.writing = target.connection
-        pace = Unhurried(self.context.check_stopped)
+        self.governor = governor
+        pace = Paced(governor.allowed, self.context.check_stopped, self.context.sleep, self.context.clock, governor.meter.went)
         self.work = ChunkWork(self.control, source, target, pace, self.context.clock, self.context.sleep)
         self.started = self.context.clock.monotonic()
         self.total = 0
-        self.read_before = 0
+        self.planned: dict[int, int] = {}
         self.workers: Workers | None = None
+        self._planned_workers = 1
 
     def run(self) -> Report:
         plans = plan_tables(self.migration.mapped, self.source, self.target)
         self.writing.rollback()
         records, resumed = self._records(plans)
-        self.total = sum(record.rows_planned for record in records)
-        self.read_before = self.attempt.copied = self._once(self.control.tally).read
+        self.planned = {record.number: record.rows_planned for record in records}
+        self.total = sum(self.planned.values())
+        read_before = self.attempt.copied = self._once(self.control.tally).read
         if resumed:
-            self.context.say(f"going on after {self.read_before:,} of {counted(self.total, 'row')}")
+            self.context.say(f"going on after {read_before:,} of {counted(self.total, 'row')}")
         for plan in plans:
             if plan.left_out and not resumed:
                 self.context.say(
@@ -240,9 +254,11 @@ class _Copy:
 
     def _table(self, plan: TablePlan, record: TableRecord, *, resumed: bool) -> TableReport:
         again = resumed and self.work.try_letters_again(plan, record)
+        arrived_at: float | None = None
         if record.state is TableState.PLANNED or again:
             for chunk in self._chunks(plan, record):
                 self._arrived(plan, chunk)
+            arrived_at = self.context.clock.monotonic()
             if plan.refers_to_itself:
                 while self.work.try_letters_again(plan, record):  # a row may refer to one that came after it
                     pass
@@ -253,6 +269,8 @@ class _Copy:
         if record.state is not TableState.DONE:
             self._finish_table(plan, record)
         tally = self._once(lambda connection: self.control.tally(connection, plan.number))
+        if arrived_at is not None:
+            self.governor.tail.measured(tally.read, self.context.clock.monotonic() - arrived_at)
         return TableReport(tally.read, tally.written, tally.rejected)
 
     def _arrived(self, plan: TablePlan, chunk: ChunkRecord) -> None:
@@ -291,23 +309,39 @@ class _Copy:
         while (chunk := self.work.copy_next(plan, record, carrier)) is not None:
             yield chunk
             self.context.check_stopped()
+            if self.governor.workers not in {None, 1} and self._can_be_side_by_side:
+                return  # people want more of them now
 
     def _by_workers(self, plan: TablePlan, workers: Workers) -> Iterator[ChunkRecord]:
         for answer in workers.copy(plan.number):
             self.context.check_stopped()
+            workers.allow(self.governor.allowed())
+            workers.count = self.governor.workers or self._planned_workers
             if answer is not None:
                 yield answer.chunk
 
     def _side_by_side(self, chunks: int) -> Workers | None:
         """Processes to copy with, when there is enough to do for more than one and the target lets several write."""
-        count = how_many(self.migration.mapped.workers, chunks)
-        source, target = (getattr(side.database, "address", None) for side in (self.source, self.target))
+        self.governor.allowed()
+        self._planned_workers = how_many(self.migration.mapped.workers, chunks)
+        count = how_many(self.governor.workers or self._planned_workers, chunks)
+        source, target = self._addresses
         if count == 1 or source is None or target is None or not self.dialect.skips_locked:
             return None
         if self.workers is None:
-            self.workers = Workers(Job(self.migration.name, self.migration.mapped, source, target), count)
+            job = Job(self.migration.name, self.migration.mapped, source, target)
+            self.workers = Workers(job, count, self.governor.meter.went, self.governor.allowed())
             self.context.say(f"{counted(count, 'worker')} side by side")
+        self.workers.count = count
         return self.workers
+
+    @property
+    def _can_be_side_by_side(self) -> bool:
+        return self.dialect.skips_locked and None not in self._addresses
+
+    @property
+    def _addresses(self) -> tuple[Address | None, Address | None]:
+        return getattr(self.source.database, "address", None), getattr(self.target.database, "address", None)
 
     def _refuse_rejects(self) -> None:
         tally = self._once(self.control.tally)
@@ -341,10 +375,17 @@ class _Copy:
             self.control.set_state(self.writing, record.number, TableState.DONE, self.context.clock.now())
 
     def _tell(self, plan: TablePlan) -> None:
-        tally: Tally = self._once(self.control.tally)
-        seconds = max(self.context.clock.monotonic() - self.started, 0.001)
-        rate = round((tally.read - self.read_before) / seconds, 1)
-        self.context.progress(tally.read, self.total, "rows", rate=rate, table=plan.into, rejected=tally.rejected)
+        with self.writing.begin():
+            tally: Tally = self.control.tally(self.writing)
+            table = self.control.tally(self.writing, plan.number)
+        self.governor.arrived(
+            tally.read,
+            self.total,
+            rejected=tally.rejected,
+            table=plan.into,
+            table_done=table.read,
+            table_total=self.planned[plan.number],
+        )
 
 
 def _refuse_another_mapping(plans: Sequence[TablePlan], records: Sequence[TableRecord]) -> None:

@@ -28,6 +28,18 @@ class CopyTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Rest:
+    """An order: finish the chunk, then claim none until there is another order to copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowsWent:
+    """News: so many rows went since the last news. They are not committed yet."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkCopied:
     """An answer: a chunk and its checkpoint are committed."""
 

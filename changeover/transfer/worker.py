@@ -25,14 +25,58 @@ from changeover.transfer.chunk_work import ChunkWork
 from changeover.transfer.control import Control
 from changeover.transfer.databases import reason
 from changeover.transfer.failing import ConnectionLost, CopyFailed
-from changeover.transfer.orders import ChunkCopied, CopyTable, Failed, Job, NoneLeft
-from changeover.transfer.pace import Unhurried
+from changeover.transfer.orders import ChunkCopied, CopyTable, Failed, Job, NoneLeft, Rest, RowsWent
+from changeover.transfer.pace import Allowance, Paced
 from changeover.transfer.paths import path_of
 from changeover.transfer.planning import Side, plan_tables
 from changeover.transfer.sessions import lost, session
 
 #: How the process ends when nobody is left to tell.
 _ORPHANED: Final = 3
+#: Seconds between two pieces of news about rows that went.
+_TELL_EVERY: Final = 0.5
+
+
+class _Told:
+    """What the migration has ordered, and is told."""
+
+    def __init__(self, orders: Connection) -> None:
+        self.orders = orders
+        self.tables: queue.SimpleQueue[CopyTable] = queue.SimpleQueue()
+        self.allowance = Allowance()
+        self.resting = False
+        self._rows = 0
+        self._told = time.monotonic()
+
+    def listen(self) -> None:
+        """Take orders until they end."""
+        try:
+            while True:
+                self._take(self.orders.recv())
+        except (EOFError, OSError):
+            os._exit(_ORPHANED)  # in the middle of whatever it is: nothing of it is committed
+
+    def _take(self, order: CopyTable | Allowance | Rest) -> None:
+        match order:
+            case Allowance():
+                self.allowance = order
+            case Rest():
+                self.resting = True
+            case CopyTable():
+                self.resting = False
+                self.tables.put(order)
+
+    def went(self, rows: int) -> None:
+        """Count *rows*, and tell of them now and then."""
+        self._rows += rows
+        if time.monotonic() - self._told >= _TELL_EVERY:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell how many rows went."""
+        if self._rows:
+            self.orders.send(RowsWent(self._rows))
+        self._rows, self._told = 0, time.monotonic()
 
 
 class _Clock:
@@ -48,12 +92,12 @@ class _Clock:
 def serve(orders: Connection) -> None:
     """Do what *orders* say until they end."""
     job: Job = orders.recv()
-    told: queue.SimpleQueue[CopyTable] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(orders, told), daemon=True).start()
+    told = _Told(orders)
+    threading.Thread(target=told.listen, daemon=True).start()
     try:
-        with _at_work(job) as (work, plans):
+        with _at_work(job, told) as (work, plans):
             while True:
-                _copy_table(orders, work, plans[told.get().number])
+                _copy_table(told, work, plans[told.tables.get().number])
     except Setback as setback:
         orders.send(Failed(setback))
     except SQLAlchemyError as error:
@@ -61,16 +105,8 @@ def serve(orders: Connection) -> None:
         orders.send(Failed(kind(job.target.name, reason(error))))
 
 
-def _listen(orders: Connection, told: queue.SimpleQueue[CopyTable]) -> None:
-    try:
-        while True:
-            told.put(orders.recv())
-    except (EOFError, OSError):
-        os._exit(_ORPHANED)  # in the middle of whatever it is: nothing of it is committed
-
-
 @contextmanager
-def _at_work(job: Job) -> Iterator[tuple[ChunkWork, dict[int, Any]]]:
+def _at_work(job: Job, told: _Told) -> Iterator[tuple[ChunkWork, dict[int, Any]]]:
     with closing(job.source.open()) as source, closing(job.target.open()) as target:
         dialects = (dialect_of(source), dialect_of(target))
         with session(source, dialects[0], autocommit=True) as reading, session(target, dialects[1]) as writing:
@@ -78,19 +114,21 @@ def _at_work(job: Job) -> Iterator[tuple[ChunkWork, dict[int, Any]]]:
             plans = plan_tables(job.mapped, near, far)
             writing.rollback()
             clock = _Clock()
-            work = ChunkWork(Control(job.migration), near, far, Unhurried(lambda: None), clock, time.sleep)
+            pace = Paced(lambda: told.allowance, lambda: None, time.sleep, clock, told.went)
+            work = ChunkWork(Control(job.migration), near, far, pace, clock, time.sleep)
             yield work, {plan.number: plan for plan in plans}
 
 
-def _copy_table(orders: Connection, work: ChunkWork, plan: Any) -> None:
+def _copy_table(told: _Told, work: ChunkWork, plan: Any) -> None:
     with work.far.connection.begin():
         records = work.control.tables(work.far.connection)
         record = next(record for record in records if record.number == plan.number)
         path = path_of(plan, work.near, work.far, keeps_keys=record.keeps_keys)
     carrier = work.carrier(path, plan, record)
-    while (chunk := work.copy_next(plan, record, carrier)) is not None:
-        orders.send(ChunkCopied(plan.number, chunk))
-    orders.send(NoneLeft(plan.number))
+    while not told.resting and (chunk := work.copy_next(plan, record, carrier)) is not None:
+        told.tell()
+        told.orders.send(ChunkCopied(plan.number, chunk))
+    told.orders.send(NoneLeft(plan.number))
 
 
 if __name__ == "__main__":

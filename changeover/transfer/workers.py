@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from changeover.errors import Setback
-from changeover.transfer.orders import ChunkCopied, CopyTable, Failed, Job, NoneLeft
+from changeover.transfer.orders import ChunkCopied, CopyTable, Failed, Job, NoneLeft, Rest, RowsWent
+from changeover.transfer.pace import Allowance
 
 #: Seconds between two looks at whether the step has to stop.
 _LOOK_EVERY: Final = 0.2
@@ -55,6 +56,7 @@ class _Worker:
 
     process: subprocess.Popen[bytes]
     pipe: Connection
+    resting: bool = False
 
 
 @dataclass(slots=True)
@@ -62,7 +64,9 @@ class Workers:
     """Processes that copy the chunks of one migration. Close them."""
 
     job: Job
-    count: int
+    count: int  # may change while they copy
+    heard: Callable[[int], None]  # is told of rows that went
+    allowance: Allowance = field(default_factory=Allowance)  # of all of them together
     running: list[_Worker] = field(default_factory=list)
     deaths: int = 0  # since the last chunk
 
@@ -73,26 +77,56 @@ class Workers:
             Setback: what went wrong in a worker.
             WorkersDie: they end without a word.
         """
-        while len(self.running) < self.count:
-            self.running.append(self._start())
-        busy = list(self.running)
-        for worker in busy:
-            self._tell(worker, table)
-        while busy:
+        busy: list[_Worker] = []
+        some_left = True
+        while some_left or busy:
+            if some_left:
+                self._as_many_as_wanted(busy, table)
             ready = wait([worker.pipe for worker in busy], timeout=_LOOK_EVERY)
-            if not ready:
-                yield None
+            yield None
             for worker in [worker for worker in busy if worker.pipe in ready]:
                 answer = self._answer(worker)
                 if isinstance(answer, ChunkCopied):
                     self.deaths = 0
                     yield answer
+                elif isinstance(answer, RowsWent):
+                    self.heard(answer.rows)
                 else:
                     busy.remove(worker)
                     if answer is None:
                         busy.append(self._replaced(worker, table))
+                    elif not worker.resting:
+                        some_left = False
 
-    def _answer(self, worker: _Worker) -> ChunkCopied | NoneLeft | None:
+    def allow(self, allowance: Allowance) -> None:
+        """What all of them together may do from now on."""
+        if allowance != self.allowance:
+            self.allowance = allowance
+            self._share()
+
+    def _share(self) -> None:
+        for worker in self.running:
+            self._send(worker, self.allowance.share(self.count))
+
+    def _as_many_as_wanted(self, busy: list[_Worker], table: int) -> None:
+        """Let some more copy, or let the last ones rest once their chunk is done."""
+        working = [worker for worker in busy if not worker.resting]
+        for worker in working[self.count :]:
+            worker.resting = True
+            self._send(worker, Rest())
+        if len(working) == self.count:
+            return
+        for worker in [worker for worker in self.running if worker not in busy][: max(self.count - len(busy), 0)]:
+            worker.resting = False
+            self._tell(worker, table)
+            busy.append(worker)
+        while len(busy) < self.count:
+            self.running.append(self._start())
+            self._tell(self.running[-1], table)
+            busy.append(self.running[-1])
+        self._share()
+
+    def _answer(self, worker: _Worker) -> ChunkCopied | NoneLeft | RowsWent | None:
         """None when it is gone without a word, and another one shall go on."""
         try:
             answer = worker.pipe.recv()
@@ -100,7 +134,7 @@ class Workers:
             return None
         if isinstance(answer, Failed):
             raise answer.setback
-        found: ChunkCopied | NoneLeft = answer
+        found: ChunkCopied | NoneLeft | RowsWent = answer
         return found
 
     def _replaced(self, worker: _Worker, table: int) -> _Worker:
@@ -127,13 +161,14 @@ class Workers:
             )
         worker = _Worker(process, ours)
         self._send(worker, self.job)
+        self._send(worker, self.allowance.share(self.count))
         return worker
 
     def _tell(self, worker: _Worker, table: int) -> None:
         self._send(worker, CopyTable(table))
 
     @staticmethod
-    def _send(worker: _Worker, message: Job | CopyTable) -> None:
+    def _send(worker: _Worker, message: Job | CopyTable | Allowance | Rest) -> None:
         try:
             worker.pipe.send(message)
         except OSError:

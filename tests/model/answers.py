@@ -29,6 +29,7 @@ LEADS_TO: Final[Mapping[str, frozenset[EventKind]]] = {
     Verb.RELEASE: frozenset({EventKind.RUN_RELEASED}),
     Verb.SKIP: frozenset({EventKind.STEP_SKIPPED, EventKind.SUSPENSION_OPENED, EventKind.WARNED}),
     Verb.RETRY: frozenset({EventKind.STEP_RETRYING, EventKind.WARNED}),
+    Verb.ADJUST: frozenset({EventKind.STEP_ADJUSTED}),
     Verb.WAIVE: frozenset({EventKind.STEP_WAIVED, EventKind.WARNED}),
     Verb.ROLLBACK: frozenset({EventKind.ROLLBACK_REQUESTED, EventKind.RUN_RELEASED, EventKind.WARNED}),
     Verb.ABORT: frozenset({EventKind.ABORT_REQUESTED}),

@@ -46,6 +46,7 @@ pending retrying running        | decision_given   | =  | person
 pending retrying running        | decision_lapsed  | =  | engine
 running unknown failed retrying | step_said        | =  | engine
 running                         | step_progressed  | =  | engine
+pending running unknown failed retrying | step_adjusted | = | either   for the attempt that runs, and the next
 """
 
 _FORWARD: Final = """

@@ -53,6 +53,7 @@ STEP_SKIPPED: Final = "step_skipped"
 STEP_WAIVED: Final = "step_waived"
 STEP_SAID: Final = "step_said"
 STEP_PROGRESSED: Final = "step_progressed"
+STEP_ADJUSTED: Final = "step_adjusted"
 QUESTION: Final = "decision_asked"
 ANSWER: Final = "decision_given"
 LAPSE: Final = "decision_lapsed"
@@ -79,7 +80,7 @@ SUSPENSION_CLOSED: Final = "suspension_closed"
 SUSPENSION_LEFT: Final = "suspension_left"
 
 #: Events that tell something and change nothing.
-NOTES: Final = frozenset({STEP_SAID, STEP_PROGRESSED})
+NOTES: Final = frozenset({STEP_SAID, STEP_PROGRESSED, STEP_ADJUSTED})
 
 # who causes an event
 ENGINE: Final = "engine"

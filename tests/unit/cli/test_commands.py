@@ -36,6 +36,17 @@ def test_a_command_without_an_engine_waits_in_the_journal_and_says_so(waiting: C
     assert asked(project) == [("approve", "go", "anna", "all well")]
 
 
+def test_what_is_to_be_adjusted_is_said_and_waits_in_the_journal(waiting: Call, project: Path) -> None:
+    words = ("--rows-per-second", "5000", "--workers", "2", "--hold", "--why", "the shop is slow")
+    code, out, err = waiting("adjust", "close", *words)
+    assert (code, err) == (0, "")
+    assert "close: held, at most 5,000 rows/s, 2 workers" in " ".join(out.split())
+    assert asked(project) == [("adjust", "close", "anna", "the shop is slow")]
+    with journal(project) as opened:
+        (record,) = opened.commands(opened.run("latest").id)
+    assert record.command.data == {"hold": True, "rows_per_second": 5000, "workers": 2}
+
+
 def test_the_only_question_need_not_be_named(waiting: Call, project: Path) -> None:
     assert waiting("approve", "--why", "all well")[0] == 0
     assert asked(project) == [("approve", "go", "anna", "all well")]
@@ -61,6 +72,12 @@ def test_run_and_step_may_both_be_named(waiting: Call, project: Path) -> None:
         (["skip", "--why", "x"], "no step waits for `skip` now", "status"),
         (["done"], "no step waits for `done` now", "status"),
         (["leave-off", "alerts", "--why", "x"], "nothing called 'alerts' is switched off", "nothing"),
+        (["adjust", "close", "--why", "x"], "say what is to change", "--hold"),
+        (["adjust", "close", "--hold", "--release", "--why", "x"], "--hold and --release cannot both be meant", "one of them"),
+        (["adjust", "close", "--rows-per-second", "0", "--why", "x"], "is a number above 0", "what can be set"),
+        (["adjust", "close", "--workers", "0", "--why", "x"], "is a whole number from 1 on", "what can be set"),
+        (["adjust", "--hold", "--why", "x"], "no step waits for `adjust` now", "status"),
+        (["adjust", "close", "--hold"], "say why", "--why"),
         (["rollback", "--why", "x"], "has to be confirmed", "--yes"),
         (["abort", "--why", "x"], "has to be confirmed", "--yes"),
         (["done", "go", "--captured", "id"], "--captured 'id' is not NAME=VALUE", "--captured wave"),

@@ -28,7 +28,8 @@ from changeover.engine.stopping import StopSignal
 from changeover.engine.threads import Worker, in_thread
 from changeover.engine.timers import Timers
 from changeover.errors import Stopped
-from changeover.journal.events import Draft, EventKind, Verb
+from changeover.journal.events import Draft, Event, EventKind, Verb
+from changeover.journal.fold import StepRecord, fold
 from changeover.journal.records import RunRecord
 from changeover.project import Project
 from changeover.runbook.findings import RunbookRefused
@@ -197,6 +198,15 @@ class Surroundings:
 
     def include(self, file: str, inputs: Any, context: Any) -> Any:
         return file
+
+    def adjusted(self, step: str) -> StepRecord:
+        return fold("night-1", self.events()).step(step)
+
+    def events(self) -> list[Event]:
+        return [
+            Event("night-1", number, EVENING, 1, draft.kind, draft.step, draft.attempt, draft.who, draft.data)
+            for number, draft in enumerate(self.notes, start=1)
+        ]
 
 
 def context_in(folder: Path, clock: FakeClock, **more: Any) -> tuple[AttemptContext, Surroundings]:
