@@ -24,7 +24,7 @@ os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")  # the journal tells; Pr
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas import State
-from prefect.context import FlowRunContext, TagsContext, tags
+from prefect.context import FlowRunContext, TagsContext, TaskRunContext, tags
 from prefect.states import Completed, Failed
 
 from changeover.contracts import RunState
@@ -52,8 +52,8 @@ class EngineGone(Setback):
 class PrefectExecutor:
     """One task run for each attempt, named after its step.
 
-    A task run has no tags: Prefect asks its server for a slot for each of them before the task may begin, which costs a
-    round trip and would put somebody's concurrency limit, or a server that is gone, in the way of a step.
+    A task run gets its tags only once it has begun: for each tag that it has before, Prefect asks its server for a slot,
+    which costs a round trip and would put somebody's concurrency limit, or a server that is gone, in the way of a step.
     """
 
     record: RunRecord
@@ -65,8 +65,11 @@ class PrefectExecutor:
     _warned: bool = False
 
     def __post_init__(self) -> None:
-        async def body(step: str, stage: str) -> State[Any]:  # noqa: ARG001 - seen among its parameters
+        async def body(step: str, stage: str) -> State[Any]:
             self._begun.add(step)
+            run = TaskRunContext.get()
+            if run is not None:
+                run.task_run.tags = [*_tags(self.record), f"stage:{stage}"]
             try:
                 return _state_of(await self._work[step]())
             except BaseException as error:
