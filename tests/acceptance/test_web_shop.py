@@ -15,7 +15,7 @@ from tests.customers import customers
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Night, Project
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(500)
 
 PAGE, MAINTENANCE = b"<p>release", b"We are moving our systems and are back on Sunday at 21:00."
 REHEARSE = ("rehearse", "runbooks/telecom-crm.yaml", "--environment", "sandbox", "--set", "ticket=CHG-4711", "--who", "zsofia")
@@ -33,7 +33,7 @@ def test_no_customer_sees_an_error_in_the_whole_night(project: Project, night: N
     with customers(state.addresses["web-shop"], page=PAGE, maintenance=MAINTENANCE, pause=0.02) as them:
         them.settle()
         engine = night.begin(*REHEARSE, "--lines")
-        night.until(lambda _: engine.poll() is not None, seconds=200)
+        night.until(lambda _: engine.poll() is not None, seconds=450)
         them.settle()
     assert engine.returncode == 0, project.log
     assert them.failed == []
@@ -47,7 +47,7 @@ def test_after_a_rollback_the_shop_is_exactly_as_it_was(project: Project, night:
     before = channels.read_text(), [fact for fact in fingerprint.take(state) if fact.sort == "channel"]
     with customers(state.addresses["web-shop"], page=PAGE, maintenance=MAINTENANCE, pause=0.02) as them:
         engine = night.begin(*REHEARSE, "--lines")
-        night.until(lambda _: engine.poll() is not None, seconds=200)
+        night.until(lambda _: engine.poll() is not None, seconds=450)
         them.settle()
     assert engine.returncode == 4, project.log
     assert them.failed == []
