@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 from changeover.contracts import Phase, RunState, StepState
@@ -73,6 +74,7 @@ def judge(journal: Journal, run: str, plan: Plan, folder: Path) -> list[str]:
         found.append(f"the chain is broken at {broken}")
     if len({event.seq for event in events}) != len(events) or [event.seq for event in events] != sorted(e.seq for e in events):
         found.append("its events are not numbered as they stand")
+    found += [f"{event.seq} was written by a past owner" for last, event in pairwise(events) if event.epoch < last.epoch]
     if not events or events[0].kind is not EventKind.RUN_PLANNED:
         found.append("it was never planned")
     found += _effects(case)
