@@ -82,6 +82,10 @@ class Effect:
     def on_unknown(self) -> OnUnknown:
         return OnUnknown.ASK if self.blind else OnUnknown.PROBE
 
+    @property
+    def adjustable(self) -> frozenset[str]:
+        return frozenset({"rows_per_second"})
+
     def run(self, context: Context) -> Result:
         if context.attempt <= self.fails:
             raise Failed("it failed, and nothing happened")

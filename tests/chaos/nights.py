@@ -110,14 +110,19 @@ NIGHTS: Final = (
     owner: lead
     steps:
       - {id: a, effect: {takes: 0.02}, background: true}
-      - {id: b, for_each: {in: [p, q, r], max_parallel: 2}, effect: x, undo: {effect: x}}
+      - {id: b, for_each: {in: [p, q, r], max_parallel: 2}, effect: {takes: 0.03}, undo: {effect: x}}
       - {id: c, effect: {takes: 0.02}, background: true}
-      - {id: d, effect: x}
-      - {id: e, effect: x, needs: [a, c, d]}
+      - {id: d, effect: {takes: 0.03}}
+      - {id: e, effect: {takes: 0.1}, needs: [a, c, d]}
     rollback: {none: nothing to undo}
 """,
         _OVER,
-        (Says(Verb.HOLD, "anna", at=4, spread=6), Says(Verb.HOLD, "bela", at=12, spread=8), Releases("dora")),
+        (
+            Says(Verb.HOLD, "anna", at=4, spread=6),
+            Says(Verb.HOLD, "bela", at=12, spread=8),
+            Says(Verb.ADJUST, "dora", at=2, spread=2, step="e", data={"rows_per_second": 5}),
+            Releases("dora"),
+        ),
     ),
     Night(
         "asked",
