@@ -270,10 +270,11 @@ def _running_step(step: StepStatus, width: int, zone: ZoneInfo) -> Iterator[Text
         yield line
         yield render.styled(f"      {figures}")
     if step.speed is not None:
-        yield from _flowed(iter([Text("     "), *_speed(step.speed, step.progress.unit, zone)]), width)
+        for row in _flowed(_speed(step.speed, step.progress.unit, zone, held=step.hold is not None), width - 6):
+            yield Text("      ").append_text(row)
 
 
-def _speed(speed: Speed, unit: str, zone: ZoneInfo) -> Iterator[Text]:
+def _speed(speed: Speed, unit: str, zone: ZoneInfo, *, held: bool) -> Iterator[Text]:
     """The last minutes, what is required, and the end at this rate."""
     yield Text(f"5 min mean {speed.mean:,.0f} {unit}/s")
     if speed.required is not None:
@@ -282,8 +283,8 @@ def _speed(speed: Speed, unit: str, zone: ZoneInfo) -> Iterator[Text]:
     worst = f", at worst {render.clock(speed.ends_worst, zone)}" if speed.ends_worst > speed.ends_likely else ""
     yield Text(f"done {render.clock(speed.ends_likely, zone)}{worst}")
     if speed.table and speed.table_ends is not None:
-        yield render.styled((render.safe(f"{speed.table} {render.clock(speed.table_ends, zone)}"), FAINT))
-    if speed.because:
+        yield render.styled((render.safe(f"table {speed.table} {render.clock(speed.table_ends, zone)}"), FAINT))
+    if speed.because and not held:  # who holds it, and why, stands above
         yield render.styled((render.safe(speed.because), CARE))
 
 

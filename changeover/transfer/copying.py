@@ -309,8 +309,8 @@ class _Copy:
         while (chunk := self.work.copy_next(plan, record, carrier)) is not None:
             yield chunk
             self.context.check_stopped()
-            if self.governor.workers not in {None, 1} and self._can_be_side_by_side:
-                return  # people want more of them now
+            if self._more_are_wanted:
+                return
 
     def _by_workers(self, plan: TablePlan, workers: Workers) -> Iterator[ChunkRecord]:
         for answer in workers.copy(plan.number):
@@ -336,8 +336,14 @@ class _Copy:
         return self.workers
 
     @property
-    def _can_be_side_by_side(self) -> bool:
-        return self.dialect.skips_locked and None not in self._addresses
+    def _more_are_wanted(self) -> bool:
+        """Whether people have asked for more than one worker, and there can be more."""
+        wanted = self.governor.workers or 1
+        if wanted > 1 and (not self.dialect.skips_locked or None in self._addresses):
+            name = self.target.database.name
+            self.governor.say_once(f"{wanted} workers were asked for; it stays at one: {name} lets one write at a time")
+            return False
+        return wanted > 1
 
     @property
     def _addresses(self) -> tuple[Address | None, Address | None]:

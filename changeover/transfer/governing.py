@@ -110,6 +110,7 @@ class Governor:
         self._set: dict[str, Value] = {}
         self._done, self._total, self._figures = 0, 0, dict[str, Value]()
         self._reason = ""
+        self._said: set[str] = set()
 
     def start(self) -> None:
         """Begin to read the probes."""
@@ -140,9 +141,11 @@ class Governor:
                 self._tell(now)
         return self._allowance
 
-    def went(self, rows: int) -> None:
-        """*rows* more went."""
-        self.meter.went(rows)
+    def say_once(self, line: str) -> None:
+        """Say *line*, unless it has been said already."""
+        if line not in self._said:
+            self._said.add(line)
+            self._context.say(line)
 
     def arrived(self, done: int, total: int, **figures: Value) -> None:
         """A chunk is committed: *done* of *total* rows have been read, with what else there is to tell."""

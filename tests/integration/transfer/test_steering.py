@@ -48,7 +48,7 @@ class Copy:
     def __init__(self, source: OpenDatabase, target: OpenDatabase, *, workers: int, throttle: Throttle) -> None:
         self.source, self.target = source, target
         self.context = Steered(clock=SystemClock())
-        mapped = Mapped((TableMapping("customers"),), chunk_rows=CHUNK, workers=workers)
+        mapped = Mapped((TableMapping("customers", "arrived"),), chunk_rows=CHUNK, workers=workers)
         self.migration = Migration("run/copy", mapped, source, target, self.context, throttle=throttle)
         self.ended: list[Report | BaseException] = []
         self.thread = threading.Thread(target=self._work, daemon=True)
@@ -66,7 +66,7 @@ class Copy:
     @property
     def arrived(self) -> int:
         try:
-            return int(self.target.scalar("select count(*) from customers"))
+            return int(self.target.scalar("select count(*) from arrived"))
         except Exception:  # noqa: BLE001 - a lock, once in a while
             return 0
 
@@ -97,10 +97,13 @@ Begin = Callable[..., Copy]
 def begin(opened: Opener) -> Iterator[Begin]:
     copies: list[Copy] = []
 
-    def start(*, workers: int = 1, throttle: Throttle | None = None, **adjustments: Value) -> Copy:
-        source, target = opened("mariadb", "legacy"), opened("postgresql", "crm")
-        for database in (source, target):
-            database.execute("create table customers (id bigint not null primary key, name varchar(40) not null)")
+    def start(
+        *, workers: int = 1, throttle: Throttle | None = None, to: str = "mariadb-postgresql", **adjustments: Value
+    ) -> Copy:
+        systems = to.split("-")
+        source, target = opened(systems[0], "legacy"), opened(systems[1], "crm")
+        for database, table in ((source, "customers"), (target, "arrived")):
+            database.execute(f"create table {table} (id bigint not null primary key, name varchar(40) not null)")
         with source.engine.begin() as connection:
             rows = [(number, f"név {number}") for number in range(1, ROWS + 1)]
             connection.exec_driver_sql("insert into customers values (%s, %s)", rows)
@@ -118,7 +121,7 @@ def begin(opened: Opener) -> Iterator[Begin]:
 
 def assert_all_there_once(copy: Copy) -> None:
     assert copy.report().rows == ROWS
-    one, other, _ = checksums_of_pair(copy.source, Selection("customers"), copy.target, Selection("customers"))
+    one, other, _ = checksums_of_pair(copy.source, Selection("customers"), copy.target, Selection("arrived"))
     assert one == other
     assert copy.target.scalar("select sum(rows_written) from changeover_chunk where state = 'done'") == ROWS
 
@@ -132,12 +135,12 @@ def open_transactions(copy: Copy) -> int:
     )
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("workers", "to"), [(1, "mariadb-postgresql"), (2, "mariadb-postgresql"), (1, "postgresql-postgresql")])
 def test_a_copy_is_held_in_the_middle_moves_nothing_and_goes_on(
-    begin: Begin, workers: int, monkeypatch: pytest.MonkeyPatch
+    begin: Begin, workers: int, to: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "KEPT_S", 0.3)
-    copy = begin(workers=workers, rows_per_second=400)
+    copy = begin(workers=workers, to=to, rows_per_second=400)
     copy.until(lambda: 0 < copy.arrived < ROWS, "some rows")
     copy.context.adjustments["hold"] = True
     copy.until(lambda: copy.context.figures and copy.context.figures[-1].get("because") == "held", "the hold")
@@ -171,6 +174,14 @@ def test_a_copy_gets_more_workers_and_fewer(begin: Begin) -> None:
     copy.until(lambda: copy.arrived > ROWS // 2, "even more rows")
     copy.context.adjustments["rows_per_second"] = None
     assert_all_there_once(copy)
+
+
+def test_where_one_writes_at_a_time_more_workers_are_refused_in_words(begin: Begin) -> None:
+    copy = begin(to="mariadb-sqlite", rows_per_second=500)
+    copy.until(lambda: copy.arrived > 0, "some rows")
+    copy.context.adjustments.update({"workers": 3, "rows_per_second": None})
+    assert copy.report().rows == ROWS
+    assert "3 workers were asked for; it stays at one: crm lets one write at a time" in copy.context.said
 
 
 def test_a_busy_source_slows_the_copy_down_then_stops_it_and_each_change_is_said_once(begin: Begin) -> None:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from changeover.cli import main
+from changeover.cli.alone import AloneContext
+from changeover.engine.resources import Resources
+from changeover.project import Project
+from changeover.runbook.systems import Systems
+from changeover.secrets import Secrets
 
 FILE = """databases:
   legacy: sqlite:///legacy.db
@@ -149,3 +155,17 @@ def test_a_setback_names_itself_and_has_its_code(tmp_path: Path, capsys: pytest.
     execute(tmp_path / "legacy.db", "insert into parents values (5, 'also too long')")
     assert main(["migrate", "move.yaml"]) == 10
     assert "2 rows were rejected, 1 allowed" in capsys.readouterr().err
+
+
+def test_a_copy_without_a_runbook_is_adjusted_by_its_control_file(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    context = AloneContext("move", "migrate", file.parent, resources_of(file.parent))
+    assert context.adjusted() == {}
+    context.control_file.write_text("rows_per_second: 5000\nworkers: 1\n", encoding="utf-8")
+    time.sleep(1.1)  # it looks once a second
+    assert context.adjusted() == {"rows_per_second": 5000, "workers": 1}
+    assert "at most 5,000 rows/s, 1 worker" in capsys.readouterr().err
+    assert context.adjusted() == {"rows_per_second": 5000, "workers": 1}
+
+
+def resources_of(folder: Path) -> Resources:
+    return Resources(Systems(), Project(folder), Secrets(folder), folder)
