@@ -135,11 +135,15 @@ class Found(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What a probe found, in words, with the output that the step would have given."""
+    """What a probe found, in words, with the output that the step would have given.
+
+    *resumable*: it is there in part, and another attempt goes on where this one ended: what is done is not done again.
+    """
 
     found: Found
     summary: str
     output: Value = None
+    resumable: bool = False
 
 
 class QuestionForm(StrEnum):

@@ -64,3 +64,8 @@ class Stopped(Setback):
 
     def __str__(self) -> str:
         return f"stopped: {self.why}"
+
+    @property
+    def engine_ends(self) -> bool:
+        """Whether only the engine ends, to come back: what it can find again may go on meanwhile."""
+        return self.why.startswith("shutdown")

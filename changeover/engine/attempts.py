@@ -19,6 +19,7 @@ from changeover.engine.timers import Timer
 from changeover.journal.events import Draft, EventKind
 from changeover.plan.model import PlannedStep
 from changeover.runbook.values import Names, materialise, text_of
+from changeover.steps.attached import attached
 
 
 @dataclass(slots=True)
@@ -136,7 +137,7 @@ class Attempts:
         step = planned.step.verify
         assert step is not None  # noqa: S101 - the caller has looked
         names: Names = self.runtime.names(planned, captured)
-        return materialise(self.runtime.kind_of(step), step.parameters, step.arguments, names)
+        return attached(materialise(self.runtime.kind_of(step), step.parameters, step.arguments, names))
 
     def stop_all(self, cause: Cause, why: str, *, phase: Phase | None = None) -> None:
         """Ask every attempt (of *phase*) to stop."""

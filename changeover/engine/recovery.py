@@ -168,8 +168,9 @@ class Recovery:
             if probe.found is Found.CLEAN and settled:
                 self._did_not_happen(planned, reason, probe)
                 return
-            if probe.found is Found.PARTIAL and settled and planned.step.repeatable:
-                self._put(EventKind.STEP_RETRYING, key, f"it happened in part, and is repeatable: {probe.summary}")
+            if probe.found is Found.PARTIAL and settled and (planned.step.repeatable or probe.resumable):
+                how_so = "is repeatable" if planned.step.repeatable else "goes on where it ended"
+                self._put(EventKind.STEP_RETRYING, key, f"it happened in part, and {how_so}: {probe.summary}")
                 return
             self._ask(planned, f"{reason}; the probe: {probe.summary}")
             return

@@ -37,6 +37,9 @@ echo "release $(cat "$here/VERSION") is healthy"
 _READY_WITHIN: Final = 20.0
 
 
+_JOBS: Final = ".changeover"
+
+
 @dataclass(frozen=True, slots=True)
 class Reached:
     """How the hosts are reached."""
@@ -79,10 +82,15 @@ def start(folder: Path, homes: Mapping[str, Path], *, slow: Mapping[str, Path], 
 
 
 def fingerprint(home: Path) -> dict[str, str]:
-    """What a host runs: where ``current`` leads, and a checksum of all files below the home."""
+    """What a host runs: where ``current`` leads, and a checksum of all files below the home.
+
+    The record of detached jobs that is kept there does not count: it is about what was done, not what the host is.
+    """
     current = home / "current"
     hashed = hashlib.sha256()
     for path in sorted(home.rglob("*")):
+        if path.relative_to(home).parts[0] == _JOBS:
+            continue
         what = str(path.readlink()) if path.is_symlink() else path.read_bytes().hex() if path.is_file() else "folder"
         hashed.update(f"{path.relative_to(home)}\0{what}\0".encode())
     return {"release": str(current.readlink()) if current.is_symlink() else "none", "files": hashed.hexdigest()[:16]}

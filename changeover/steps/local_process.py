@@ -113,7 +113,7 @@ def run_locally(
         TimedOut: the step's time-out passed; the whole process group is gone.
         Stopped: the engine asked it to stop; the whole process group is gone.
     """
-    surroundings = {**os.environ, **(environment or {}), **_told(context)}
+    surroundings = {**os.environ, **(environment or {}), **told(context)}
     try:
         process = subprocess.Popen(
             list(arguments),
@@ -146,7 +146,8 @@ def still_running(token: str) -> bool:
     return False
 
 
-def _told(context: Context) -> dict[str, str]:
+def told(context: Context) -> dict[str, str]:
+    """What every command of a step finds in its environment."""
     return {
         TOKEN: context.token,
         "CHANGEOVER_RUN": context.run_id,

@@ -12,6 +12,7 @@ from changeover.counting import counted
 from changeover.errors import Setback, Stopped
 from changeover.runbook.conditions import ConditionInvalid, holds, parse
 from changeover.runbook.references import ValueMissing
+from changeover.steps.attached import attached
 from changeover.steps.check import Check
 from changeover.steps.dry_run import not_verifiable
 from changeover.steps.http import Http
@@ -152,7 +153,7 @@ class Poll:
     @property
     def _look(self) -> StepKind:
         looks: tuple[StepKind | None, ...] = (self.sql, self.http, self.shell, self.ssh, self.check)
-        return next(look for look in looks if look is not None)
+        return attached(next(look for look in looks if look is not None))
 
 
 class _NoNames:

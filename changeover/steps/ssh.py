@@ -7,8 +7,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from changeover.contracts import Completed, Context, Host, HostName, OnUnknown, Result, ShellText, Value, key, step_kind
+from changeover.contracts import Completed, Context, Host, HostName, OnUnknown, Probe, Result, ShellText, Value, key, step_kind
+from changeover.remote.job import Order
+from changeover.remote.standing import Aim
 from changeover.steps.completed import require_exit, stdout_of
+from changeover.steps.detached import (
+    Commanded,
+    Lost,
+    Mode,
+    OnLost,
+    lost_problems,
+    probe_attached,
+    probe_detached,
+    run_detached,
+    runs_detached,
+)
 from changeover.steps.dry_run import as_things_stand
 from changeover.steps.on_hosts import Batches, Ear, batch_problems, on_hosts
 from changeover.steps.rules import not_empty
@@ -20,14 +33,21 @@ class Ssh:
     """Run a command on hosts over SSH.
 
     It runs in the login shell of each host, at most 50 hosts at a time; a connection is opened once and used again. Host
-    keys must be known. When the step has to stop, the command's process group at the host is told to end.
+    keys must be known.
+
+    One that changes something runs detached (`mode`): it is started exactly once on each host, goes on when the connection
+    or the engine is lost, and is found again. Its standard input is empty. Of its output the host keeps the first 8 MiB and
+    a little of the end. One that only reads runs attached. When the step has to stop, the command and all that it started
+    are ended at the host.
 
     Output: `{hosts: {NAME: {exit, stdout}}}`, stdout without newlines at its end; a host that failed within
     `max_failures` has `{verdict, detail}`.
 
     Dry run: a command that only reads is run; for any other every host is only asked whether it lets us in.
 
-    It may have happened: one that only reads runs again; otherwise people are asked.
+    It may have happened: the hosts are asked, and whoever has not begun by then never will; hosts that are done are not
+    done again. One that only reads runs again. Of a lost command (`on_lost`) and of one that ran attached, people are asked,
+    unless `probe` can tell.
     """
 
     on: tuple[HostName, ...] = key("hosts and groups; one name is a list of one")
@@ -39,11 +59,21 @@ class Ssh:
     max_failures: int = key("how many hosts may fail before no further batch begins and the step fails", default=0)
     expect_exit: int = key("the exit status that means success", default=0)
     changes: bool = key("whether it changes anything; `false` lets a dry run run it", default=True)
+    mode: Mode = key("attached or detached; left out: detached when it changes something", default="")
+    on_lost: OnLost = key(
+        "what becomes of a host that was restarted, or whose command was killed: people decide (hold), or `probe` does (check)",
+        default="hold",
+    )
+    probing: ShellText = key(
+        "a command that finds out on a host whether it happened: exit status 0 means done, 1 not at all, 2 in part",
+        word="probe",
+        default="",
+    )
 
     @property
     def on_unknown(self) -> OnUnknown:
-        """Reading again is harmless; otherwise people find out."""
-        return OnUnknown.ASK if self.changes else OnUnknown.RERUN
+        """Reading again is harmless; otherwise the hosts are asked."""
+        return OnUnknown.PROBE if self.changes else OnUnknown.RERUN
 
     def problems(self) -> Iterable[str]:
         """Somewhere to run, something to run."""
@@ -52,11 +82,27 @@ class Ssh:
         if "\0" in self.command:
             yield "`run` contains a NUL character, which no shell can receive"
         yield from batch_problems(self.batches, self.max_failures)
+        yield from lost_problems(self.on_lost, self.probing)
 
     def run(self, context: Context) -> Result:
         """Run it everywhere."""
+        batches = Batches(self.batches, self.max_failures)
+        if runs_detached(self.mode, changes=self.changes):
+            return run_detached(context, self.on, self._commanded, batches)
         work = commanding(context, lambda _host: self.command, expect_exit=self.expect_exit)
-        return on_hosts(context, self.on, work, batches=Batches(self.batches, self.max_failures), changes=self.changes)
+        return on_hosts(context, self.on, work, batches=batches, changes=self.changes)
+
+    def probe(self, context: Context) -> Probe:
+        """Ask every host."""
+        if runs_detached(self.mode, changes=self.changes):
+            lost = Lost(self.probing if self.on_lost == "check" else "")
+            return probe_detached(context, self.on, self._commanded, max_failures=self.max_failures, lost=lost)
+        return probe_attached(context, self.on, self.probing)
+
+    @property
+    def _commanded(self) -> Commanded:
+        order = Order(self.command)
+        return Commanded(lambda _host: order, Aim(order.digest, self.expect_exit))
 
     def dry_run(self, context: Context) -> Result:
         """Run it when it only reads; else ask every host whether it lets us in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,7 @@ from changeover.runbook.references import ValueMissing
 from changeover.runbook.systems import HostEntry, Systems
 from changeover.runbook.values import materialise
 from changeover.runbook.yaml_text import parse
+from changeover.sandbox.servers import ssh
 from changeover.testing import FakeContext
 
 
@@ -61,9 +63,22 @@ def context(tmp_path: Path) -> FakeContext:
     return SleepingContext(folder=tmp_path, clock=SystemClock())
 
 
+@pytest.fixture(scope="session")
+def housed_sshd(server_folder: Path, sshd: Any) -> Iterator[Any]:
+    """A server with a home of its own, where hosts keep their jobs."""
+    assert sshd, "skips, or fails, when there is none"
+    home = server_folder / "steps-home"
+    home.mkdir()
+    server = ssh.start(server_folder / "steps-sshd", home=home)
+    yield server
+    ssh.stop(server.process, server.folder)
+
+
 @pytest.fixture
-def with_hosts(context: FakeContext, sshd: Any) -> Iterator[FakeContext]:
-    """A context with three hosts on one sshd, and one that is not there."""
+def with_hosts(context: FakeContext, housed_sshd: Any) -> Iterator[FakeContext]:
+    """A context with three hosts on one sshd, and one that is not there; every test is a run of its own."""
+    context.run_id = f"run-{uuid.uuid4()}"
+    sshd = housed_sshd
     good = HostEntry(sshd.address, sshd.port, sshd.user, str(sshd.key), str(sshd.known_hosts))
     gone = HostEntry("127.0.0.1", 1, sshd.user, str(sshd.key), str(sshd.known_hosts))
     systems = Systems(
