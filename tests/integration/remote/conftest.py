@@ -52,6 +52,14 @@ def forced_sshd(server_folder: Path, sshd: Any) -> Iterator[Any]:
     ssh.stop(server.process, server.folder)
 
 
+def alive(pid: int) -> bool:
+    """Whether a process still runs; one that nobody has reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
 @dataclass
 class Housed:
     """A real sshd whose account has a home of its own, where jobs are kept and commands leave their traces."""

@@ -22,7 +22,7 @@ from changeover.remote.errors import CommandRefused, HostSetback, HostUnclear, H
 from changeover.remote.job import Heard, Job, JobName, Order, Stage
 from changeover.remote.login import Deadlines
 from changeover.sandbox.servers import ssh
-from tests.integration.remote.conftest import Housed
+from tests.integration.remote.conftest import Housed, alive
 from tests.integration.remote.proxy import Conversation, proxied
 
 #: A host that stands still is noticed within a second or two.
@@ -57,13 +57,6 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 15) -> No
     while not condition():
         assert time.monotonic() < until, f"{what} did not come"
         time.sleep(0.01)
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def test_a_command_gives_its_exit_status_and_both_streams(housed: Any, job: JobName) -> None:
