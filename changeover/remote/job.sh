@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a command on this host exactly once, whoever asks how often, and keeps its result; nothing stays installed.
 # usage: VERB SLOT ATTEMPT [ARGUMENTS]; $script holds this text. Verbs may be repeated blindly. The claim decides
-# everything: one symbolic link, made atomically, that says who runs the attempt, or that nobody ever will.
+# everything: one file, linked into place atomically, that says who runs the attempt, or that nobody ever will.
 set -u
 umask 077
 verb=$1 slot=${CHANGEOVER_JOBS:-${HOME:?}/.changeover/jobs}/$2 attempt=$3
@@ -45,11 +45,9 @@ sweep() { # TERM, then KILL, to every member; whether all are gone
 
 look() { # sets state, and digest of what was claimed
   digest='-' runner='' state=absent
-  claim=$(readlink "$job/claim") || return 0
-  case $claim in fenced) state=fenced && return ;; esac
-  IFS=. read -r runner start booted digest <<END
-$claim
-END
+  [ -e "$job/claim" ] || return 0
+  IFS=. read -r runner start booted digest <"$job/claim"
+  if [ "$runner" = fenced ]; then digest='-' state=fenced && return; fi
   for turn in 1 2; do
     if [ -f "$job/result" ]; then
       read -r result <"$job/result"
@@ -63,20 +61,28 @@ END
   if [ -n "$(members)" ]; then state=running; else state='lost its runner was killed'; fi
 }
 
+claim() { # attempt $1, by writing $2; false when it has been claimed before
+  { mkdir -p "$slot/$1" && echo "$2" >"$slot/$1/claim.$$"; } 2>/dev/null || fail "cannot keep its jobs in $slot"
+  ln "$slot/$1/claim.$$" "$slot/$1/claim" 2>/dev/null
+  claimed=$?
+  rm -f "$slot/$1/claim.$$"
+  [ -e "$slot/$1/claim" ] || fail "cannot keep its jobs in $slot: it makes no hard links"
+  return $claimed
+}
+
 fence() { # no attempt up to $1 will ever begin
   number=1
   while [ "$number" -le "$1" ]; do
-    [ -L "$slot/$number/claim" ] || { mkdir -p "$slot/$number" && ln -s fenced "$slot/$number/claim"; } 2>/dev/null
-    [ -L "$slot/$number/claim" ] || fail "cannot keep its jobs in $slot"
+    [ -e "$slot/$number/claim" ] || claim "$number" fenced
     number=$((number + 1))
   done
-  durable "$slot" "$slot"/* "${slot%/*}"
+  durable "$slot"/*/claim "$slot"/* "$slot" "${slot%/*}"
 }
 
 start() { # the command's size, digest, shell, limit and room; the command stands on standard input
   mkdir -p "$job" 2>/dev/null || fail "cannot keep its jobs in $slot"
   [ "$attempt" = 1 ] || fence $((attempt - 1))
-  [ -L "$job/claim" ] && return
+  [ -e "$job/claim" ] && return
   for program in setsid base64; do
     command -v $program >/dev/null || fail "cannot keep jobs on it: it lacks the program $program"
   done
@@ -85,7 +91,7 @@ start() { # the command's size, digest, shell, limit and room; the command stand
   # shellcheck disable=SC2016,SC2154 # expanded there; assigned by whoever runs this text
   CHANGEOVER_KEEPS=$job setsid /bin/sh -c 'script=$1; shift; eval "$script"' changeover \
     "$script" run "${slot##*/}" "$attempt" "$job/command.$$" "$2" "$3" "$4" "$5" </dev/null >/dev/null 2>&1 &
-  while [ ! -L "$job/claim" ] && kill -0 $! 2>/dev/null; do sleep 0.01 2>/dev/null || sleep 1; done
+  while [ ! -e "$job/claim" ] && kill -0 $! 2>/dev/null; do sleep 0.01 2>/dev/null || sleep 1; done
   find "${slot%/*}" -mindepth 1 -maxdepth 1 -mtime +90 -exec rm -rf {} + 2>/dev/null
 }
 
@@ -95,9 +101,9 @@ keep() { # standard input into file $1 while there is room, and its end beside i
 }
 
 run() { # in a session of its own: the command's file, digest, shell, limit and room
-  ln -s "$$.$(started $$).$boot.$2" "$job/claim" 2>/dev/null || { rm -f "$1" && exit; }
+  claim "$attempt" "$$.$(started $$).$boot.$2" || { rm -f "$1" && exit; }
   mv "$1" "$job/command"
-  durable "$job/command" "$job" "$slot" "${slot%/*}"
+  durable "$job/claim" "$job/command" "$job" "$slot" "${slot%/*}"
   mkfifo "$job/1" "$job/2"
   keep "$job/out" "$5" <"$job/1" &
   keepers=$!
@@ -169,7 +175,7 @@ fence)
   done
   ;;
 kill)
-  mkdir -p "$job" && ln -s fenced "$job/claim" 2>/dev/null
+  [ -e "$job/claim" ] || claim "$attempt" fenced
   look
   if [ "$state" = running ]; then
     : >"$job/killed"

@@ -47,10 +47,17 @@ class Commanded:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
-    """What becomes of a host of which nobody can say how the command ended there."""
+class Check:
+    """The author's *command* that finds out what is there: exit status 0 all of it, 1 nothing, 2 a part; empty: nobody can."""
 
-    check: str = ""  # a command that finds out: 0 done, 1 not at all, 2 in part; empty: people find out
+    command: str = ""
+    of_lost: bool = False  # it is also believed where the command was lost
+
+    def finds_out(self, standing: Standing) -> bool:
+        """Whether it is asked about a host where the step stands so."""
+        return bool(self.command) and (
+            standing in {Standing.FAILED, Standing.ENDED} or (self.of_lost and standing is Standing.LOST)
+        )
 
 
 def run_detached(context: Context, names: Sequence[str], commanded: Commanded, batches: Batches) -> Result:
@@ -109,16 +116,14 @@ def _name(context: Context, host: Asked, attempt: int = 0) -> JobName:
     return job_name(context.run_id, context.step, attempt or context.attempt, host.name)
 
 
-def probe_detached(
-    context: Context, names: Sequence[str], commanded: Commanded, *, max_failures: int, lost: Lost | None = None
-) -> Probe:
+def probe_detached(context: Context, names: Sequence[str], commanded: Commanded, *, max_failures: int, check: Check) -> Probe:
     """Fence the attempt on every host, then find out where it stands."""
     hosts = context.hosts(names)
     histories = _all_fenced(context, hosts)
     standings = now(histories, commanded.aim)
     outputs: dict[str, Value] = {}
-    if lost is not None and lost.check:
-        standings = {host.name: _checked(context, host, standings[host.name], lost.check) for host in hosts}
+    if Standing.RUNNING not in {one.standing for one in standings.values()}:
+        standings = {host.name: _checked(context, host, standings[host.name], check, commanded.aim.exit) for host in hosts}
     answer = together(standings, max_failures)
     if answer.found is Found.DONE:
         outputs = {host.name: _told(context, host, standings[host.name]) for host in hosts}
@@ -131,7 +136,7 @@ def probe_attached(context: Context, names: Sequence[str], command: str) -> Prob
         return Probe(Found.CANNOT_TELL, "it ran attached, and no `probe` was written")
     hosts = context.hosts(names)
     in_doubt = HostStanding(Standing.LOST, context.attempt, detail="it ran attached")
-    outcomes = on_each(hosts, lambda host: _checked(context, host, in_doubt, command))
+    outcomes = on_each(hosts, lambda host: _checked(context, host, in_doubt, Check(command, of_lost=True), 0))
     answer = together({host: outcome.value or HostStanding(Standing.SILENT) for host, outcome in outcomes.items()})
     return Probe(answer.found, answer.summary)
 
@@ -153,18 +158,19 @@ def _all_fenced(context: Context, hosts: Sequence[Host]) -> dict[str, tuple[JobS
     return histories
 
 
-def _checked(context: Context, host: Host, one: HostStanding, command: str) -> HostStanding:
-    """What the author's check says about a host on which it was lost."""
-    if one.standing is not Standing.LOST:
+def _checked(context: Context, host: Host, one: HostStanding, check: Check, good: int) -> HostStanding:
+    """Where it stands on a host where it did not end well, by what the author's check says."""
+    if not check.finds_out(one.standing):
         return one
-    completed = host.run(command, timeout=60.0, output=lambda _piece: context.check_stopped())
+    completed = host.run(check.command, timeout=60.0, output=lambda _piece: context.check_stopped())
     context.log(f"{host.name}: the check says {ended(completed)}\n")
     found = {0: Standing.DONE, 1: Standing.NEVER, 2: Standing.ENDED}.get(completed.exit, Standing.LOST)
-    return HostStanding(found, one.attempt, detail=f"{one.detail}; the check says {ended(completed)}")
+    code = good if found is Standing.DONE else one.exit
+    return HostStanding(found, one.attempt, code, detail=f"{one.detail}; the check says {ended(completed)}".lstrip("; "))
 
 
 def _told(context: Context, host: Host, one: HostStanding) -> dict[str, Value]:
-    if one.standing is Standing.DONE and one.exit is not None:
+    if one.standing is Standing.DONE:
         return {"exit": one.exit, "stdout": stdout_of(result_of(context, host, one))}
     return {"verdict": str(HostVerdict.FAILED), "detail": f"{host.name} ended with exit status {one.exit}"}
 

@@ -14,8 +14,8 @@ from changeover.remote.job import Order
 from changeover.remote.standing import Aim
 from changeover.steps.completed import require_exit, stdout_of
 from changeover.steps.detached import (
+    Check,
     Commanded,
-    Lost,
     Mode,
     OnLost,
     lost_problems,
@@ -67,7 +67,7 @@ class Script:
         default="hold",
     )
     probing: ShellText = key(
-        "a command that finds out on a host whether it happened: exit status 0 means done, 1 not at all, 2 in part",
+        "a command that finds out on a host where it failed whether it happened: exit status 0 done, 1 not at all, 2 in part",
         word="probe",
         default="",
     )
@@ -76,6 +76,11 @@ class Script:
     def on_unknown(self) -> OnUnknown:
         """Reading again is harmless; otherwise the hosts are asked."""
         return OnUnknown.PROBE if self.changes else OnUnknown.RERUN
+
+    @property
+    def tells_after_failure(self) -> bool:
+        """Whether a probe can find out what one that failed has left."""
+        return bool(self.probing)
 
     def problems(self) -> Iterable[str]:
         """Either a file or a text; values come as arguments where quoting for a shell would be wrong."""
@@ -107,8 +112,8 @@ class Script:
         """Ask every host."""
         if runs_detached(self.mode, changes=self.changes):
             commanded = self._commanded(context, self._content(context))
-            lost = Lost(self.probing if self.on_lost == "check" else "")
-            return probe_detached(context, self.on, commanded, max_failures=self.max_failures, lost=lost)
+            check = Check(self.probing, of_lost=self.on_lost == "check")
+            return probe_detached(context, self.on, commanded, max_failures=self.max_failures, check=check)
         return probe_attached(context, self.on, self.probing)
 
     def dry_run(self, context: Context) -> Result:

@@ -35,8 +35,8 @@ class Shell:
 
     Dry run: a command that only reads is run; any other is only shown.
 
-    It may have happened: the kept result of a detached command decides; where there is none, `probe` does by its exit
-    status (0 done, 1 not at all, 2 in part). One that only reads runs again. Otherwise people are asked.
+    It may have happened: the kept result of a detached command decides; where there is none, or it failed, `probe` does by
+    its exit status (0 done, 1 not at all, 2 in part). One that only reads runs again. Otherwise people are asked.
     """
 
     command: ShellText | tuple[str, ...] = key("the command: a text for `/bin/sh`, or a list of the program and its arguments")
@@ -55,6 +55,11 @@ class Shell:
         if not self.changes:
             return OnUnknown.RERUN
         return OnUnknown.PROBE if self.probing or self._detached else OnUnknown.ASK
+
+    @property
+    def tells_after_failure(self) -> bool:
+        """Whether a probe can find out what one that failed has left."""
+        return bool(self.probing)
 
     def problems(self) -> Iterable[str]:
         """A command is there, and can be handed to a program."""
@@ -81,7 +86,7 @@ class Shell:
         """Look for a result that was kept, or for a child that outlived the engine; then ask the author's probe."""
         if self._detached:
             probe = probe_here(context, self._aim)
-            if probe.found is not Found.CANNOT_TELL or not self.probing:
+            if probe.found not in {Found.CANNOT_TELL, Found.PARTIAL} or not self.probing:
                 return probe
         elif still_running(context.token):
             return Probe(Found.IN_PROGRESS, "the command still runs on this machine")

@@ -12,8 +12,8 @@ from changeover.remote.job import Order
 from changeover.remote.standing import Aim
 from changeover.steps.completed import require_exit, stdout_of
 from changeover.steps.detached import (
+    Check,
     Commanded,
-    Lost,
     Mode,
     OnLost,
     lost_problems,
@@ -46,8 +46,8 @@ class Ssh:
     Dry run: a command that only reads is run; for any other every host is only asked whether it lets us in.
 
     It may have happened: the hosts are asked, and whoever has not begun by then never will; hosts that are done are not
-    done again. One that only reads runs again. Of a lost command (`on_lost`) and of one that ran attached, people are asked,
-    unless `probe` can tell.
+    done again. Where it failed or ran attached, and with `on_lost: check` where it is lost, `probe` is believed; else people
+    are asked. One that only reads runs again.
     """
 
     on: tuple[HostName, ...] = key("hosts and groups; one name is a list of one")
@@ -65,7 +65,7 @@ class Ssh:
         default="hold",
     )
     probing: ShellText = key(
-        "a command that finds out on a host whether it happened: exit status 0 means done, 1 not at all, 2 in part",
+        "a command that finds out on a host where it failed whether it happened: exit status 0 done, 1 not at all, 2 in part",
         word="probe",
         default="",
     )
@@ -74,6 +74,11 @@ class Ssh:
     def on_unknown(self) -> OnUnknown:
         """Reading again is harmless; otherwise the hosts are asked."""
         return OnUnknown.PROBE if self.changes else OnUnknown.RERUN
+
+    @property
+    def tells_after_failure(self) -> bool:
+        """Whether a probe can find out what one that failed has left."""
+        return bool(self.probing)
 
     def problems(self) -> Iterable[str]:
         """Somewhere to run, something to run."""
@@ -95,8 +100,8 @@ class Ssh:
     def probe(self, context: Context) -> Probe:
         """Ask every host."""
         if runs_detached(self.mode, changes=self.changes):
-            lost = Lost(self.probing if self.on_lost == "check" else "")
-            return probe_detached(context, self.on, self._commanded, max_failures=self.max_failures, lost=lost)
+            check = Check(self.probing, of_lost=self.on_lost == "check")
+            return probe_detached(context, self.on, self._commanded, max_failures=self.max_failures, check=check)
         return probe_attached(context, self.on, self.probing)
 
     @property

@@ -41,4 +41,6 @@ def _repeatable(view: View, found: StepInPlace) -> bool:
     if instance is None or isinstance(instance, Asking):
         return True  # people answer it, or only the run can tell what it is
     unknown = step.on_unknown or getattr(instance, "on_unknown", OnUnknown.ASK)
+    if unknown is OnUnknown.PROBE:  # a command is found again, but only its author can tell what a failed one has left
+        return bool(getattr(instance, "tells_after_failure", True))
     return unknown is not OnUnknown.ASK

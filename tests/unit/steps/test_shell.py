@@ -164,6 +164,16 @@ def test_a_detached_command_is_found_again_with_its_result(bound: Any, context: 
     assert (context.folder / "ran").read_text() == "one\n"
 
 
+@pytest.mark.parametrize(("status", "found"), [(0, Found.DONE), (1, Found.CLEAN), (2, Found.PARTIAL)])
+def test_of_a_detached_command_that_failed_the_authors_probe_is_believed(
+    bound: Any, context: FakeContext, status: int, found: Any
+) -> None:
+    shell = bound("shell", f"{{command: exit 3, probe: exit {status}}}")
+    with pytest.raises(CommandFailed):
+        shell.run(context)
+    assert shell.probe(context).found is found
+
+
 def test_another_command_under_the_same_attempt_is_not_taken_for_it(bound: Any, context: FakeContext) -> None:
     bound("shell", "echo one").run(context)
     assert bound("shell", "echo two").probe(context).found is Found.CANNOT_TELL
