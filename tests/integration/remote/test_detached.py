@@ -310,7 +310,9 @@ def test_a_restart_of_the_ssh_server_costs_nothing(housed: Any, job: JobName, se
             return
         os.kill(server.process.pid, signal.SIGKILL)
         os.kill(session, signal.SIGKILL)
-        again.append(subprocess.Popen([ssh.find() or "", "-D", "-f", server.folder / "sshd_config"]))
+        while not again or again[-1].poll() is not None:  # the port is taken as long as the old one is not quite dead
+            again.append(subprocess.Popen([ssh.find() or "", "-D", "-f", server.folder / "sshd_config"]))
+            time.sleep(0.5)
 
     try:
         order = Order("echo begun; echo restarted >> ledger; sleep 1; echo done")
