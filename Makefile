@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 # Most tests wait for servers and processes: a few more workers than cores make the suite shorter.
 WORKERS ?= 3
 
-.PHONY: help setup packages demo test unit check static lint types contracts runbooks pythons bench bench-transfer soak model lock clean
+.PHONY: help setup packages demo test unit check static lint types contracts runbooks pythons bench bench-transfer bench-remote soak model lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,14 +72,18 @@ pythons: setup ## the unit tests on every installed Python from 3.11 to 3.13
 
 bench: setup ## performance side by side with peers, as JSON lines
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
-	@for bench in benchmarks/*.py; do $(BIN)/python "$$bench" || exit 1; done
+	@for bench in $(filter-out benchmarks/remote.py,$(wildcard benchmarks/*.py)); do $(BIN)/python "$$bench" || exit 1; done
 
 bench-transfer: setup packages ## copies of one table, side by side with pgloader and COPY (ROWS="300000 1000000")
 	@$(BIN)/python benchmarks/transfer $(ROWS)
 	@$(BIN)/python benchmarks/reconcile.py $(ROWS)
 
+bench-remote: setup packages ## work on 200 hosts side by side with paramiko, ssh, Ansible and scp (HOSTS="200 50 3")
+	@test -x .venv-bench/bin/ansible || { $(PYTHON) -m venv .venv-bench && .venv-bench/bin/pip install --quiet 'ansible-core>=2.18'; }
+	@ANSIBLE="$(CURDIR)/.venv-bench/bin/ansible" $(BIN)/python benchmarks/remote.py $(HOSTS)
+
 soak: setup packages ## the long runs
-	@CHANGEOVER_SOAK=1 $(PYTEST) tests/chaos tests/model -q
+	@CHANGEOVER_SOAK=1 $(PYTEST) tests/chaos tests/model tests/integration/remote -q
 
 model: setup ## explore the model of the rules, and take every rule away (docs/model.md)
 	@$(BIN)/python -m tests.model
