@@ -150,8 +150,9 @@ class Detached:
                 continue
             if state.stage in {Stage.DONE, Stage.FENCED}:
                 return
-            trouble = HostSetback(self.host.name, HostVerdict.FAILED, f"it is {state.stage} there ({state.word})")
-            break
+            trouble = HostSetback(self.host.name, HostVerdict.FAILED, f"it is {state.stage} there {state.word}".strip())
+            if state.stage is not Stage.RUNNING:
+                break
         what = f"the command was told to end ({stopped.why}), but it may still run there: {trouble}"
         raise self._unclear(what, HostVerdict.LOST) from trouble
 

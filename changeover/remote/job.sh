@@ -113,7 +113,12 @@ run() { # in a session of its own: the command's file, digest, shell, limit and 
   if [ "$4" -gt 0 ]; then limit="timeout -k 10 $4"; fi
   if [ "$3" = - ]; then set -- "$1" "$2" "${SHELL:-/bin/sh}" "$4"; fi
   # shellcheck disable=SC2086 # split into its words
-  (unset CHANGEOVER_KEEPS CHANGEOVER_JOBS && CHANGEOVER_JOB=$job && export CHANGEOVER_JOB && exec $limit "$3" -c "${text%.}") >"$job/1" 2>"$job/2"
+  (
+    unset CHANGEOVER_KEEPS CHANGEOVER_JOBS
+    export CHANGEOVER_JOB="$job"
+    if [ -e "$job/killed" ]; then exit 143; fi
+    exec $limit "$3" -c "${text%.}"
+  ) >"$job/1" 2>"$job/2"
   code=$? runner=$$
   if [ "$4" -gt 0 ] && [ $(($(uptime) - began)) -ge "$4" ]; then word=time-out && sweep; fi
   [ -e "$job/killed" ] && word=killed
@@ -179,8 +184,8 @@ kill)
   look
   if [ "$state" = running ]; then
     : >"$job/killed"
-    sweep || fail "some of it cannot be ended: $(members | tr '\n' ' ')"
-    for turn in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    for turn in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do # it may only be about to begin
+      sweep || fail "some of it cannot be ended: $(members | tr '\n' ' ')"
       look
       [ "$state" = running ] || break
       sleep 0.1

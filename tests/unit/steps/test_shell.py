@@ -24,6 +24,12 @@ from changeover.testing import FakeContext
 WORDS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 
 
+@pytest.fixture(autouse=True)
+def _a_run_of_its_own(context: FakeContext) -> None:
+    """Commands are looked for by their token on the whole machine, where other tests run too."""
+    context.run_id = f"run-{uuid.uuid4()}"
+
+
 def test_its_output_is_exit_status_and_both_streams(bound: Any, context: FakeContext) -> None:
     result = bound("shell", "echo out; echo err >&2").run(context)
     assert result.output == {"exit": 0, "stdout": "out", "stderr": "err\n"}
@@ -60,7 +66,7 @@ def test_it_runs_in_its_folder_with_its_environment_and_secrets_by_reference(bou
     shell = bound(
         "shell", "{command: 'pwd; echo $A $B $CHANGEOVER_TOKEN', folder: inside, environment: {A: one, B: 'env:PASSWORD'}}"
     )
-    assert shell.run(context).output["stdout"] == f"{context.folder}/inside\none s3cret run:step:1"
+    assert shell.run(context).output["stdout"] == f"{context.folder}/inside\none s3cret {context.token}"
 
 
 def test_standard_input_is_closed(bound: Any, context: FakeContext) -> None:
