@@ -99,7 +99,7 @@ def readers(copy: Copy, children: Children, seed: int) -> dict[str, Any]:
         if children.status(reader):
             log = (copy.folder / f"reader-{number}.log").read_text(encoding="utf-8")
             complaints.append(f"a reader ended with {children.status(reader)}: {log[-2000:]}")
-    if "cannot be written" in copy.said():
+    if "no step starts until" in copy.said():
         complaints.append(f"an engine had to wait: {copy.said()[-1000:]}")
     complaints += copy.judged()
     return {"kills": ["read"] * kills, **forgotten(copy, complaints)}

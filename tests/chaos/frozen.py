@@ -60,6 +60,7 @@ def freeze(copy: Copy, children: Children, seed: int) -> dict[str, Any]:
         ended = children.status(zombie)
         return {**told, "frozen": False, **forgotten(copy, copy.judged() if not ended else [f"it ended with {ended}"])}
     heir = _heir(copy, children, {"takeover": True, "who": "bela"} if by_word else {"who": "bela"}, early=early)
+    early = children.alive(heir)  # or frozen with the target's door in its hand, and its heir waits for that
     before = _seen(copy)
     children.signal(zombie, signal.SIGCONT)
     complaints: list[str] = []

@@ -311,7 +311,7 @@ OTHERS: Final = (
         """  one:
     owner: lead
     steps:
-      - {id: a, for_each: {in: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}, effect: {takes: 0.05}}
+      - {id: a, for_each: {in: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]}, effect: {takes: 0.1}}
     rollback: {none: nothing to undo}
 """,
     ),

@@ -16,6 +16,7 @@ from tests.chaos.judging import ledger_of
 from tests.chaos.templates import Copy, forgotten
 
 _SECONDS: Final = 60.0
+_WAITS: Final = "no step starts until"
 _CALLS: Final = "pwrite64,write,fdatasync,fsync,ftruncate,unlink,unlinkat"
 
 
@@ -36,7 +37,7 @@ def trace(copy: Copy, children: Children, inject: str) -> dict[str, Any]:
     os.close(writing)
     complaints: list[str] = []
     full = "error=" in inject
-    children.until(lambda: not children.alive(pid) or (full and "cannot be written" in copy.said()), _SECONDS)
+    children.until(lambda: not children.alive(pid) or (full and _WAITS in copy.said()), _SECONDS)
     if full and children.alive(pid):
         complaints += _while_full(copy, children, "reports an error" if "sync" in inject else "is full")
     children.signal(tracer.pid, signal.SIGTERM)  # it lets go: the disk has space again
