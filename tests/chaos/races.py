@@ -34,7 +34,7 @@ def race(copy: Copy, children: Children) -> dict[str, Any]:
         complaints.append("they do not end")
     codes = sorted(children.status(pid) for pid in racers)
     said = "; ".join((copy.folder / f"{name}.log").read_text(encoding="utf-8")[-600:] for name in ("anna", "bela"))
-    late = codes == [ExitCode.FINE, ExitCode.MISTAKE] and "nothing of it can be changed" in said  # the machine was so slow that it was no race
+    late = codes == [ExitCode.FINE, ExitCode.MISTAKE] and "nothing of it can be changed" in said  # too slow: it was no race
     if codes != [ExitCode.FINE, ExitCode.OWNED] and not late:
         complaints.append(f"they ended with {codes}: {said}")
     with copy.journal() as journal:
