@@ -76,6 +76,7 @@ def _configure(folder: Path, user: str, places: Sequence[tuple[str, int]]) -> No
     common += f"  UserKnownHostsFile {folder}/known_hosts\n  StrictHostKeyChecking yes\n"
     hosts = "".join(f"Host h{number}\n  HostName {place[0]}\n  Port {place[1]}\n" for number, place in enumerate(places))
     (folder / "ssh_config").write_text(hosts + common, encoding="utf-8")
+    (folder / "ansible.cfg").touch()
     (folder / "inventory").write_text("".join(f"h{number}\n" for number in range(len(places))), encoding="utf-8")
 
 
@@ -240,7 +241,7 @@ def by_ansible(program: str, folder: Path) -> Cost:
         "ANSIBLE_SSH_ARGS": f"-F {folder}/ssh_config -o ControlMaster=no",
         "ANSIBLE_LOCAL_TEMP": str(folder / "ansible"),
         "ANSIBLE_HOME": str(folder / "ansible"),
-        "ANSIBLE_CONFIG": "/dev/null",
+        "ANSIBLE_CONFIG": str(folder / "ansible.cfg"),
     }
     command = [program, "all", "-i", str(folder / "inventory"), "-m", "raw", "-a", _COMMAND, "-f", str(_AT_ONCE)]
     return measured(command, surroundings)[0]

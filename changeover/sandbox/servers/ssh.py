@@ -139,6 +139,8 @@ def _configuration(folder: Path, address: str, port: int, session: str) -> str:
         "PrintMotd no",
         "LogLevel ERROR",
         "Subsystem sftp internal-sftp",
+        # As deep as this, bash does not read the account's .bashrc, which may take half a second for each command.
+        "SetEnv SHLVL=2",
     ]
     if session:
         wrapper = folder / "session"
