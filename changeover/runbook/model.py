@@ -25,8 +25,8 @@ class WallTime:
     local: datetime  # naive
 
     def at(self, zone: ZoneInfo) -> datetime:
-        """The moment it means, aware."""
-        return self.local.replace(tzinfo=zone)
+        """The moment it means, aware; the first one where it exists twice."""
+        return self.local.replace(tzinfo=zone, fold=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ class Fault(StrEnum):
 
 _TITLES: Final = {
     Fault.DEPLOY: "the deployment fails on app-2, one host of three: the run rolls back",
-    Fault.MIGRATION: "the target's connection is cut half-way: the step is tried again and goes on from there",
+    Fault.MIGRATION: "the target's disk is full half-way: the copy dies, is tried again, and goes on from there",
     Fault.SMOKE: "the smoke test cannot see the customers that moved: the run rolls back",
     Fault.CHANNEL: "the web shop does not reopen until its load balancer is mended",
     Fault.SLOW_HOST: f"app-3 takes {SLOW_BY} s longer for everything: the run is late, and succeeds",
@@ -78,7 +78,7 @@ def cause(fault: Fault, state: State) -> None:
             if not state.databases["crm"].startswith("postgresql"):
                 raise NeedsPostgresql(fault)
             middle = _middle_service(state)
-            _on(state, lambda engine: _cut_once(engine, middle))
+            _on(state, lambda engine: _full_once(engine, middle))
         case Fault.SMOKE:
             _on(state, new_crm.forget_fixed_lines)
         case Fault.CHANNEL:
@@ -98,7 +98,7 @@ def mend(fault: Fault, state: State) -> None:
             if left_over.is_file():
                 left_over.unlink()
         case Fault.MIGRATION:
-            _on(state, _cut_no_more)
+            _on(state, _full_no_more)
         case Fault.SMOKE:
             _on(state, new_crm.remember_fixed_lines)
         case Fault.CHANNEL:
@@ -123,33 +123,32 @@ def _behind_the_balancer(state: State, word: str) -> None:
         line.recv(1024)
 
 
-def _cut_once(engine: sqlalchemy.Engine, service: int) -> None:
-    """The connection that brings this service dies, once: a sequence forgets nothing in a rollback."""
+def _full_once(engine: sqlalchemy.Engine, service: int) -> None:
+    """There is no room for this service, once: a sequence forgets nothing in a rollback."""
     loading.run_statements(
         engine,
         (
-            "create sequence network_glitches",
-            """create function cut_the_connection() returns trigger language plpgsql as $$
+            "create sequence full_disks",
+            """create function fill_the_disk() returns trigger language plpgsql as $$
             begin
-                if nextval('network_glitches') = 1 then
-                    perform pg_terminate_backend(pg_backend_pid());
-                    perform pg_sleep(1);
+                if nextval('full_disks') = 1 then
+                    raise exception 'could not extend file: No space left on device' using errcode = 'disk_full';
                 end if;
                 return new;
             end $$""",
-            f"""create trigger glitch before insert on services for each row when (new.id = {service})
-            execute function cut_the_connection()""",
+            f"""create trigger full_disk before insert on services for each row when (new.id = {service})
+            execute function fill_the_disk()""",
         ),
     )
 
 
-def _cut_no_more(engine: sqlalchemy.Engine) -> None:
+def _full_no_more(engine: sqlalchemy.Engine) -> None:
     loading.run_statements(
         engine,
         (
-            "drop trigger if exists glitch on services",
-            "drop function if exists cut_the_connection()",
-            "drop sequence if exists network_glitches",
+            "drop trigger if exists full_disk on services",
+            "drop function if exists fill_the_disk()",
+            "drop sequence if exists full_disks",
         ),
     )
 

@@ -206,11 +206,12 @@ def shortened(statement: str, limit: int = 120) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """What the server said, in one line, without the driver's wrapping."""
+    """What the server said, in one line, without the driver's wrapping, and without the row at which it happened."""
     error = _first(error)
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     arguments = [str(part) for part in cause.args if isinstance(part, str)]
-    said = " ".join((arguments[-1] if arguments else str(cause)).split("\nLINE ")[0].split())
+    text = (arguments[-1] if arguments else str(cause)).split("\nLINE ")[0].split("\nCONTEXT:")[0]
+    said = " ".join(text.split())
     return said or type(cause).__name__
 
 
