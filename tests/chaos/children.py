@@ -33,7 +33,7 @@ class Children:
         sys.stdout.flush()
         pid = os.fork()
         if pid:
-            self.known.add(pid)
+            self.watch(pid)
             return pid
         status = CRASHED
         try:
@@ -48,6 +48,12 @@ class Children:
                 sys.stdout.flush()
                 sys.stderr.flush()
             os._exit(status)
+
+    def watch(self, pid: int) -> None:
+        """Count a new child as one of ours, whoever had its number before: numbers come again within minutes."""
+        self.known.add(pid)
+        self._ended.pop(pid, None)
+        self._stopped.discard(pid)
 
     def alive(self, pid: int) -> bool:
         """Whether it is."""
@@ -113,4 +119,5 @@ class Children:
             if os.WIFSTOPPED(status):
                 self._stopped.add(pid)
             else:
+                self.known.discard(pid)
                 self._ended[pid] = status

@@ -56,7 +56,13 @@ def test_a_system_call_that_fails_or_kills_loses_nothing_whichever_it_is(
     else:
         told = some(go_through, inject, night, random.Random(f"{scale.seed} {inject} {night}"), 2)  # noqa: S311
     found = violations(told)
-    what = "killed at the N-th journal system call" if "KILL" in inject else "the N-th journal system call and all after fail"
-    record(what, runs=len(told), kills=sum(len(one["kills"]) for one in told), violations=len(found))
+    call, error = inject.partition(":")[0], inject.partition("=")[2].partition(":")[0]
+    what = "killed at the N-th" if error == "KILL" else f"{error} from the N-th on:"
+    record(
+        f"{what} {call} of the journal: {night}",
+        runs=len(told),
+        kills=sum(len(one["kills"]) for one in told),
+        violations=len(found),
+    )
     assert found == []
     assert any(one["hit"] for one in told)

@@ -33,7 +33,7 @@ def trace(copy: Copy, children: Children, inject: str) -> dict[str, Any]:
     os.close(reading)
     log = copy.folder / "strace.log"
     tracer = _attached(copy, pid, inject, log)
-    children.known.add(tracer.pid)
+    children.watch(tracer.pid)
     os.close(writing)
     complaints: list[str] = []
     full = "error=" in inject
@@ -45,6 +45,7 @@ def trace(copy: Copy, children: Children, inject: str) -> dict[str, Any]:
         children.kill(pid)
         complaints.append(f"it does not end: {copy.said()[-2000:]}")
     children.kill(tracer.pid)
+    tracer.returncode = children.status(tracer.pid)  # we have waited for it; nobody else may, its number is free
     hit = "INJECTED" in log.read_text(encoding="utf-8") or children.status(pid) == -signal.SIGKILL
     if children.status(pid) == CRASHED:
         complaints.append(f"it crashed: {copy.said()[-2000:]}")
