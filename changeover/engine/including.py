@@ -14,7 +14,7 @@ from changeover.engine.options import Ended, Options
 from changeover.errors import Setback, Unclear
 from changeover.journal.fold import fold
 from changeover.journal.records import RunRecord
-from changeover.journal.store import Journal, NoSuchRun
+from changeover.journal.store import Journal, NoSuchRun, RunOwned
 from changeover.plan.graph import build_plan
 from changeover.runbook.bundle import Bundle
 from changeover.runbook.findings import RunbookRefused
@@ -22,6 +22,8 @@ from changeover.runbook.load import load
 
 #: Of the time that a step gets to stop, what an included run's own steps get.
 _SHARE: Final = 0.6
+#: Seconds between two looks whether another engine has let go of the included run.
+_OWNED_PAUSE: Final = 0.5
 
 Drive = Callable[[Journal, str, str, Options, threading.Event], Ended]
 
@@ -58,13 +60,25 @@ class Including:
         # asked to stop, the included run has had its grace already: it has to end within this step's
         grace = self.options.stop_grace * _SHARE
         options = replace(self.options, engine="local", wait=True, quiesce_grace=0.0, stop_grace=grace)
-        ended = drive(self.journal, self.journal_url, run, options, stop)
+        ended = self._driven(run, context, lambda: drive(self.journal, self.journal_url, run, options, stop))
         context.check_stopped()
         if ended.lost:
             raise Unclear(f"the included run {run} was taken over by another engine")
         if ended.state is not RunState.SUCCEEDED:
             raise IncludedRunEnded(run, ended.state, ended.why)
         return Result(f"{file} succeeded as run {run}", {"run": run})
+
+    def _driven(self, run: str, context: AttemptContext, drive: Callable[[], Ended]) -> Ended:
+        """How it ended. An engine that has lost this run may still have the included one, and lets go of it soon."""
+        said = False
+        while True:
+            try:
+                return drive()
+            except RunOwned as owned:
+                if not said:
+                    context.say(f"waiting for the included run {run}: {owned}")
+                    said = True
+                context.sleep(_OWNED_PAUSE)
 
     def _unfinished(self, step: str) -> str:
         """The run of an earlier attempt that is not over, or that has succeeded."""

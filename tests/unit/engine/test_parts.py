@@ -30,7 +30,7 @@ from changeover.engine.timers import Timers
 from changeover.errors import Stopped
 from changeover.journal.events import Draft, Event, EventKind, Verb
 from changeover.journal.fold import StepRecord, fold
-from changeover.journal.records import RunRecord
+from changeover.journal.records import Owner, RunRecord
 from changeover.project import Project
 from changeover.runbook.findings import RunbookRefused
 from changeover.runbook.people import People, Person, Role
@@ -469,3 +469,22 @@ def test_an_included_run_that_was_under_way_is_gone_on_with(trial: TrialOf) -> N
     assert run.start().wait(40).state is RunState.SUCCEEDED
     with run.journal() as journal:
         assert [record.id for record in journal.runs() if ".all." in record.id] == [f"{run.run_id}.all.1"]
+
+
+def test_an_included_run_that_a_past_owner_still_has_is_waited_for(trial: TrialOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("changeover.engine.including._OWNED_PAUSE", 0.05)
+    inner = RUNBOOK.replace("id: x", "id: inner").replace("'true'", "{command: sleep 30, probe: 'true'}")
+    run = trial("- {id: all, runbook: runbooks/inner.yaml}", kinds=None, files={"runbooks/inner.yaml": inner}).start()
+
+    def lines() -> list[str]:
+        return [str(event.data["line"]) for event in run.events(EventKind.STEP_SAID, step="all")]
+
+    run.until(lambda _: lines())
+    assert run.interrupt().interrupted
+    with run.journal() as journal:
+        lease = journal.take_lease(f"{run.run_id}.all.1", Owner("a past owner", "here", 1), seconds=60)
+        run.start()
+        run.until(lambda _: any("waiting for the included run" in line for line in lines()), "its patience")
+        journal.release_lease(lease)
+    assert run.wait(40).state is RunState.SUCCEEDED
+    assert run.events(EventKind.STEP_FAILED, step="all") == []
