@@ -172,6 +172,9 @@ class Recovery:
                 how_so = "is repeatable" if planned.step.repeatable else "goes on where it ended"
                 self._put(EventKind.STEP_RETRYING, key, f"it happened in part, and {how_so}: {probe.summary}")
                 return
+            if probe.found is Found.CANNOT_TELL and settled and planned.step.repeatable:
+                self._again(planned, f"{reason}; the probe: {probe.summary}")
+                return
             self._ask(planned, f"{reason}; the probe: {probe.summary}")
             return
         still = "" if settled else "; an earlier attempt still has not come back"
@@ -200,7 +203,7 @@ class Recovery:
             if probe.found in {Found.DONE, Found.PARTIAL}:
                 self._put(EventKind.STEP_DIRTY, key, f"something of it is there: {probe.summary}")
                 return
-        if in_doubt and (how is not OnUnknown.RERUN or not settled):
+        if in_doubt and not (settled and (how is OnUnknown.RERUN or planned.step.repeatable)):
             self._ask(planned, f"{step.reason}: did it happen? `done` if it did, `refuse` if it did not")
             return
         self._put(EventKind.STEP_DIRTY, key, f"nobody can say what it left; it counts as if it had happened ({step.reason})")

@@ -245,9 +245,9 @@ def policy(step: Step, instance: StepKind) -> OnUnknown:
     """What "it may have happened" means here: its author's word, or what its kind knows. A probe is asked where there is one."""
     if step.on_unknown is not None:
         return step.on_unknown if step.on_unknown is not OnUnknown.PROBE or probes(instance) else OnUnknown.ASK
-    if step.repeatable is True:
-        return OnUnknown.RERUN
     own = instance.on_unknown
+    if step.repeatable is True and not (own is OnUnknown.PROBE and probes(instance)):
+        return OnUnknown.RERUN
     if own is OnUnknown.RERUN and step.repeatable is not False:
         return own
     return OnUnknown.PROBE if probes(instance) else OnUnknown.ASK

@@ -125,7 +125,7 @@ AT_LEAST: Final = {
     "an opaque target; a crash, a time-out, a rollback, an abort": 7_300,
     "an opaque, repeatable target; a crash, a fault": 700,
     "a point of no return; a crash, a fault, a rollback, broken glass, an abort": 121_200,
-    "a point of no return; a fault, a rollback, a skip": 17_300,
+    "a point of no return; a fault, a rollback, a skip": 14_700,
     "a gate of two; a crash, a refusal, a deadline, a changed plan, a hold, an abort": 15_900,
     "a gate of two; a crash, a fault, a deadline, a rollback": 70_100,
     "a task; a crash, a fault, a rollback, an abort": 163_600,

@@ -29,7 +29,7 @@ stages:
     owner: anna
     steps:
       - {id: first, shell: echo first >> ledger}
-      - {id: long, shell: 'test -e go-on || sleep 60; echo long >> ledger', repeatable: true}
+      - {id: long, shell: 'until test -e go-on; do sleep 0.1; done; echo long >> ledger', repeatable: true}
       - {id: last, shell: echo last >> ledger}
     rollback: {none: nothing to undo}
 """

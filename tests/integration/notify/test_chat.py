@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -138,7 +139,9 @@ def test_one_card_is_updated_and_the_thread_tells_the_rest(night: Callable[..., 
     [card] = slack.cards
     assert "REHEARSE" in card["text"]
     assert card["channel"] in {"#cutover-crm", "C0CRM"}
-    assert [line.split(" ", 1)[1] for line in slack.thread[:3]] == ["the run started", "`copy` started", "`copy` passed: fine"]
+    said = [line.split(" ", 1)[1] for line in slack.thread[:3]]
+    assert re.fullmatch(r"the run started \(journal row 2, head `[0-9a-f]{16}`\)", said[0])
+    assert said[1:] == ["`copy` started", "`copy` passed: fine"]
     assert all("REHEARSE" in body["text"] for _, body in slack.calls)
     assert "<!" not in "".join(body["text"] for _, body in slack.calls)
     assert {"type": "user", "user_id": "U7ANNA"} in slack.calls_with("go")[0]["blocks"][0]["elements"][0]["elements"]
@@ -198,7 +201,9 @@ def test_another_process_goes_on_in_the_same_thread(night: Callable[..., Night],
     second = started(run)
     assert second.stop(5)
     assert len(slack.cards) == 1
-    assert [line.split(" ", 1)[1] for line in slack.thread] == ["the run started", "Nagy Anna held the run: coffee"]
+    begun, held = [line.split(" ", 1)[1] for line in slack.thread]
+    assert begun.startswith("the run started (journal row 2, head ")
+    assert held == "Nagy Anna held the run: coffee"
 
 
 def test_a_wrong_token_is_said_once_with_its_cure_and_never_shown(

@@ -21,7 +21,7 @@ from changeover.sandbox.faults import Fault
 from changeover.sandbox.fingerprint import differences
 from changeover.sandbox.lifecycle import AlreadyRunning, NotRunning
 from changeover.sandbox.processes import ProcessRecord
-from changeover.sandbox.servers import mariadb, postgresql, ssh
+from changeover.sandbox.servers import haproxy, mariadb, postgresql, ssh
 from changeover.sandbox.state import State
 
 
@@ -194,10 +194,13 @@ def test_a_start_that_fails_leaves_nothing_behind(folder: Path, monkeypatch: pyt
     assert not folder.exists()
 
 
-@pytest.mark.skipif(not (mariadb.find() and postgresql.find(wheel=False) and ssh.find()), reason="not all servers are installed")
+@pytest.mark.skipif(
+    not (mariadb.find() and postgresql.find(wheel=False) and ssh.find() and haproxy.find()),
+    reason="not all servers are installed",
+)
 def test_installed_servers_are_preferred(folder: Path) -> None:
     state = lifecycle.start(folder, customers=60, say=quiet)
-    assert [part.by for part in state.parts] == ["mariadb", "postgresql", "openssh"]
+    assert [part.by for part in state.parts] == ["mariadb", "postgresql", "openssh", "haproxy"]
     assert state.part("crm").source == "system"
 
 

@@ -82,6 +82,15 @@ def test_its_author_may_call_any_step_repeatable(trial: TrialOf, ledger: Ledger)
     assert ledger(run) == ["a 2 one"]
 
 
+@pytest.mark.parametrize(("found", "done"), [("done", []), ("cannot tell", ["a 2"])])
+def test_what_is_repeatable_is_done_again_only_when_its_target_does_not_know_it(
+    trial: TrialOf, ledger: Ledger, found: str, done: list[str]
+) -> None:
+    run = crashed(trial(f"- {{id: a, act: {{unknown: probe, found: {found}}}, repeatable: true}}"), started("a"))
+    assert run.drive().state is RunState.SUCCEEDED
+    assert [line for line in ledger(run) if line.startswith("a 2")] == done
+
+
 def test_a_probe_that_finds_it_done_passes_it_with_its_values(trial: TrialOf, ledger: Ledger) -> None:
     steps = (
         "- {id: a, act: {unknown: probe, found: done, output: {id: 7}}, capture: {id: $.id}, verify: {look: passed}}\n"
