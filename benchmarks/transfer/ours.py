@@ -64,6 +64,10 @@ class Alone:
     def check_stopped(self) -> None:
         """Never."""
 
+    def adjusted(self) -> dict[str, Any]:
+        """Nobody steers it."""
+        return {}
+
 
 def opened(name: str, url: str) -> OpenDatabase:
     """A database by its URL with password."""
