@@ -8,6 +8,8 @@ CUSTOMERS ?= 20000
 PYTEST := $(BIN)/python -m pytest
 # Most tests wait for servers and processes: a few more workers than cores make the suite shorter.
 WORKERS ?= 3
+# A program that is started hundreds of times is compiled once, as pip would do it.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help setup packages demo test unit check static lint types contracts runbooks pythons bench bench-transfer bench-remote soak model lock clean
 
@@ -23,7 +25,7 @@ setup: .venv/.ready ## make .venv with everything that demo and test need (secon
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
 	@echo "setting up .venv ..."
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
 	@touch $@
 
