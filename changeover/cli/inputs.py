@@ -32,6 +32,22 @@ class NotAnAssignment(Mistake):
 
 
 @dataclass(eq=False)
+class GivenTwice(Mistake):
+    """One name with two values."""
+
+    name: str
+    values: tuple[str, str]
+    option: str
+
+    def __str__(self) -> str:
+        return f"{self.option} {self.name} is given twice: {self.values[0]!r} and {self.values[1]!r}"
+
+    @property
+    def hint(self) -> str:
+        return "only one of them can be meant: leave the other one out"
+
+
+@dataclass(eq=False)
 class UnknownInput(Mistake):
     """The runbook has no such input."""
 
@@ -81,13 +97,14 @@ class InvalidInput(Mistake):
 
 
 def assignments(texts: Iterable[str], option: str = "--set") -> dict[str, str]:
-    """The ``NAME=VALUE`` texts of *option* by name; of the same name the last one counts. Raises NotAnAssignment."""
+    """The ``NAME=VALUE`` texts of *option* by name. Raises NotAnAssignment, GivenTwice."""
     given: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise NotAnAssignment(text, option)
-        given[name.strip()] = value
+        if given.setdefault(name.strip(), value) != value:
+            raise GivenTwice(name.strip(), (given[name.strip()], value), option)
     return given
 
 

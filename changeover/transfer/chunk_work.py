@@ -47,7 +47,10 @@ class ChunkWork:
             Stopped: the step has to stop; the chunk is free again.
             CopyFailed: somebody wrote the chunk's checkpoint in our place.
         """
-        return self._at_its_pace(lambda: self._copy(plan, record, carrier))
+        while True:
+            done = self._at_its_pace(lambda: self._copy(plan, record, carrier))
+            if done is None or done.state == "done":
+                return done
 
     def _at_its_pace(self, act: Callable[[], T]) -> T:
         """Do it when a chunk may be claimed; anew when it was given back because the copy is held."""
@@ -70,10 +73,11 @@ class ChunkWork:
             self.sleep(0.2)
 
     def _copy(self, plan: TablePlan, record: TableRecord, carrier: Carrier) -> ChunkRecord | None:
+        """The chunk that was copied; one that is still pending was cut in two instead, and is claimed anew."""
         with transaction(self.far.connection, self.far.dialect):
             chunk = self.control.claim(self.far.connection, plan.number, self.far.dialect)
-            if chunk is None:
-                return None
+            if chunk is None or self._cut(plan, chunk):
+                return chunk
             outcome = Outcome()
             carrier.carry(chunk.range, outcome)
             done = replace(
@@ -86,6 +90,17 @@ class ChunkWork:
             )
             self._checkpoint(plan, record, done, outcome.letters, was="pending")
         return done
+
+    def _cut(self, plan: TablePlan, chunk: ChunkRecord) -> bool:
+        """Make two of a chunk that would hold its transaction open for too long at this pace; whether that was so."""
+        rows = self.pace.longest_chunk()
+        if rows is None or rows >= plan.chunk_rows:
+            return False
+        boundary = Reader(self.near.connection, plan).boundary(chunk.range, rows)
+        if boundary is None or boundary == chunk.range.upto:
+            return False
+        self.control.cut(self.far.connection, plan.number, chunk, boundary, self.clock.now(), dialect=self.far.dialect)
+        return True
 
     def _checkpoint(
         self, plan: TablePlan, record: TableRecord, chunk: ChunkRecord, letters: Sequence[DeadLetter], *, was: str

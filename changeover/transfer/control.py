@@ -279,6 +279,29 @@ class Control:
         }
         return connection.execute(_CHUNKS.update().where(mine).values(values)).rowcount == 1
 
+    def cut(
+        self, connection: sa.Connection, table: int, chunk: ChunkRecord, boundary: Key, now: datetime, *, dialect: Dialect
+    ) -> None:
+        """Let a pending chunk that we hold end at *boundary*; a new one has the rest."""
+        ours = sa.and_(_TABLES.c.migration == self.migration, _TABLES.c.table_no == table)
+        select = sa.select(_TABLES.c.state).where(ours)
+        # one at a time: two workers would give two chunks the same number
+        connection.execute(select.with_for_update() if dialect.skips_locked else select).one()
+        mine = sa.and_(_CHUNKS.c.migration == self.migration, _CHUNKS.c.table_no == table)
+        last = connection.execute(sa.select(sa.func.max(_CHUNKS.c.chunk_no)).where(mine)).scalar_one()
+        shorter = {"upto_key": key_text(boundary), "changed_at": now.isoformat()}
+        connection.execute(_CHUNKS.update().where(mine, _CHUNKS.c.chunk_no == chunk.number).values(shorter))
+        rest = {
+            "migration": self.migration,
+            "table_no": table,
+            "chunk_no": last + 1,
+            "after_key": key_text(boundary),
+            "upto_key": key_text(chunk.range.upto),
+            "state": "pending",
+            "changed_at": now.isoformat(),
+        }
+        connection.execute(_CHUNKS.insert().values(rest))
+
     def tally(self, connection: sa.Connection, table: int | None = None) -> Tally:
         """The sums over a table's chunks, or over all."""
         done = sa.case((_CHUNKS.c.state == "done", 1), else_=0)

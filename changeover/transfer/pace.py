@@ -10,8 +10,10 @@ from changeover.contracts import Clock
 
 #: Seconds between two looks at what is allowed, while a worker waits.
 _LOOK_EVERY: Final = 0.2
-#: Seconds that a held worker keeps the chunk it is in. After that the chunk is given back: no transaction stays open.
+#: Seconds that a worker waits inside the chunk it is in. After that the chunk is given back: no transaction stays open.
 KEPT_S: Final = 10.0
+#: Seconds that a chunk takes at most at the pace that is allowed when it is claimed; half of what would give it back.
+_CHUNK_S: Final = 5.0
 #: Seconds for which nobody goes to sleep.
 _TOO_SHORT_S: Final = 0.001
 #: Seconds of unused allowance that may be made up for.
@@ -19,7 +21,7 @@ _MADE_UP_S: Final = 0.5
 
 
 class ChunkGivenBack(Exception):
-    """The copy was held in the middle of a chunk for too long: its transaction is rolled back, and it is copied anew later."""
+    """The copy waited in the middle of a chunk for too long: its transaction is rolled back, and it is copied anew later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,10 @@ class Pace(Protocol):
         """No transaction is open; return when a chunk may be claimed. Raises Stopped."""
         ...
 
+    def longest_chunk(self) -> int | None:
+        """The rows that a chunk may have now, so that its transaction stays short; None: as many as were planned."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Unhurried:
@@ -67,6 +73,9 @@ class Unhurried:
 
     def between_chunks(self) -> None:
         self.check_stopped()
+
+    def longest_chunk(self) -> int | None:
+        return None
 
 
 @dataclass(slots=True)
@@ -86,6 +95,7 @@ class Paced:
     tell: Callable[[int], None]
     _debt: float = field(default=0.0, init=False)  # rows that went earlier than they were allowed to; negative: later
     _since: float | None = field(default=None, init=False)
+    _waited: float = field(default=0.0, init=False)  # seconds, inside this chunk, to keep the pace
 
     def went(self, rows: int) -> None:
         if rows:
@@ -105,12 +115,25 @@ class Paced:
                 wait = _LOOK_EVERY
             elif wait < _TOO_SHORT_S:
                 return
+            elif self._waited >= KEPT_S:
+                raise ChunkGivenBack
+            else:
+                self._waited += min(wait, _LOOK_EVERY)
             self.sleep(min(wait, _LOOK_EVERY))
 
     def between_chunks(self) -> None:
-        self.check_stopped()
-        while self.allowed().held:
-            self.sleep(_LOOK_EVERY)
+        self._waited = 0.0
+        while True:
+            self.check_stopped()
+            allowed = self.allowed()
+            wait = self._owed(allowed, self.clock.monotonic())
+            if not allowed.held and wait < _TOO_SHORT_S:
+                return
+            self.sleep(_LOOK_EVERY if allowed.held else min(wait, _LOOK_EVERY))
+
+    def longest_chunk(self) -> int | None:
+        rate = self.allowed().rows_per_s
+        return None if rate is None else max(1, int(rate * _CHUNK_S))
 
     def _owed(self, allowed: Allowance, now: float) -> float:
         """Seconds until the rows that went are within what is allowed."""

@@ -73,10 +73,9 @@ def _undo_by(plan: TablePlan, writing: sa.Connection, extent: Extent, before: in
 
 
 def integer_span(ranges: Sequence[Range]) -> tuple[int, int] | None:
-    """``after`` and ``upto`` of all of *ranges* together, when they are ranges of integers."""
+    """``after`` and ``upto`` of all of *ranges* together, in whatever order, when they are ranges of integers."""
     if not ranges:
         return None
-    after, upto = ranges[0].after, ranges[-1].upto
-    if after is None or upto is None or type(after[0]) is not int or type(upto[0]) is not int:
-        return None
-    return after[0], upto[0]
+    after = [area.after[0] for area in ranges if area.after is not None and type(area.after[0]) is int]
+    upto = [area.upto[0] for area in ranges if area.upto is not None and type(area.upto[0]) is int]
+    return (min(after), max(upto)) if len(after) == len(upto) == len(ranges) else None

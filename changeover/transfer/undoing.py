@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
@@ -176,7 +176,7 @@ class _Back:
         return deleted
 
     def _everything(self, plan: TablePlan, record: TableRecord) -> int:
-        for chunk in self._chunk_numbers(record):
+        for chunk in self._each_chunk(record):
             self._close(record, chunk, lambda _plan, _chunk: 0, plan, only_pending=True)
         with transaction(self.writing, self.dialect):
             tally = self.control.tally(self.writing, record.number)
@@ -188,11 +188,18 @@ class _Back:
 
     def _chunks(self, plan: TablePlan, record: TableRecord) -> int:
         delete = self._range if record.undo_by is UndoBy.RANGES else self._keys
-        return sum(self._close(record, chunk, delete, plan) for chunk in self._chunk_numbers(record))
+        return sum(self._close(record, chunk, delete, plan) for chunk in self._each_chunk(record))
 
-    def _chunk_numbers(self, record: TableRecord) -> list[int]:
-        with self.writing.begin():
-            return [chunk.number for chunk in self.control.chunks(self.writing, record.number)]
+    def _each_chunk(self, record: TableRecord) -> Iterator[int]:
+        """The number of every chunk, also of one that a late worker cuts off from another that is not closed yet."""
+        known: set[int] = set()
+        while True:
+            with self.writing.begin():
+                new = {chunk.number for chunk in self.control.chunks(self.writing, record.number)} - known
+            if not new:
+                return
+            known |= new
+            yield from sorted(new)
 
     def _close(
         self,

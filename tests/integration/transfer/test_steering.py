@@ -21,6 +21,7 @@ from changeover.transfer.copying import Migration, Report
 from changeover.transfer.databases import OpenDatabase
 from changeover.transfer.mapping import Mapped, TableMapping
 from changeover.transfer.throttle import LoadProbe, Throttle
+from changeover.transfer.undoing import Undo
 
 Opener = Callable[[str, str], OpenDatabase]
 
@@ -162,6 +163,18 @@ def test_a_copy_goes_no_faster_than_people_allow(begin: Begin, workers: int) -> 
     assert_all_there_once(copy)
     assert time.monotonic() - began > ROWS / 1_000 * 0.7
     assert any(figures.get("because") == "at most 1,000 rows/s" for figures in copy.context.figures)
+
+
+@pytest.mark.parametrize(("workers", "to"), [(1, "mariadb-postgresql"), (2, "mariadb-postgresql"), (1, "postgresql-mariadb")])
+def test_a_slow_copy_makes_its_chunks_shorter_so_that_no_transaction_stays_open(begin: Begin, workers: int, to: str) -> None:
+    copy = begin(workers=workers, to=to, rows_per_second=10 * workers)
+    copy.until(lambda: copy.arrived > 0, "a chunk")
+    copy.context.adjustments["rows_per_second"] = None
+    assert_all_there_once(copy)
+    assert copy.target.scalar("select count(*) from changeover_chunk where rows_written between 1 and 50") > 0
+    assert copy.target.scalar("select count(*) from changeover_chunk") > ROWS // CHUNK
+    Undo("run/copy", copy.migration.mapped, copy.source, copy.target, FakeContext()).run()
+    assert copy.arrived == 0
 
 
 def test_a_copy_gets_more_workers_and_fewer(begin: Begin) -> None:

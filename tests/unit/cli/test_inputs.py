@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from changeover.cli.inputs import InvalidInput, MissingInputs, NotAnAssignment, UnknownInput, assignments, inputs_of
+from changeover.cli.inputs import GivenTwice, InvalidInput, MissingInputs, NotAnAssignment, UnknownInput, assignments, inputs_of
 from changeover.contracts import Value
 from changeover.runbook.model import Input
 
@@ -70,5 +70,11 @@ def test_something_else_than_an_assignment_is_refused(text: str) -> None:
         assignments([text])
 
 
-def test_a_value_may_contain_an_equals_sign_and_the_last_one_counts() -> None:
-    assert assignments(["a=1", "b=x=y", "a=2"]) == {"a": "2", "b": "x=y"}
+def test_a_value_may_contain_an_equals_sign() -> None:
+    assert assignments(["a=1", "b=x=y"]) == {"a": "1", "b": "x=y"}
+
+
+def test_a_name_with_two_values_is_refused_and_the_same_value_twice_is_not() -> None:
+    assert assignments(["a=1", "a=1"]) == {"a": "1"}
+    with pytest.raises(GivenTwice, match="--set a is given twice: '1' and '2'"):
+        assignments(["a=1", "b=2", " a=2"])

@@ -55,6 +55,7 @@ def test_rows_go_as_fast_as_is_allowed_whatever_the_size_of_a_block(block: int) 
 
     def go() -> None:
         for _ in range(10_000 // block):
+            paced.between_chunks()
             paced.went(block)
 
     assert desk.lasts(go) == pytest.approx(20.0, rel=0.05)
@@ -82,6 +83,31 @@ def test_a_long_hold_gives_the_chunk_back_and_waits_without_a_transaction() -> N
     with pytest.raises(ChunkGivenBack):
         paced.went(5)
     assert desk.lasts(paced.between_chunks) == pytest.approx(3600 - KEPT_S, abs=1.0)
+
+
+def test_a_slow_pace_asks_for_chunks_that_take_half_of_what_would_give_them_back() -> None:
+    desk = Desk()
+    paced = desk.paced()
+    assert paced.longest_chunk() is None
+    for rate, rows in ((1_000, 5_000), (10, 50), (0.01, 1)):
+        desk.now = Allowance(rows_per_s=rate)
+        assert paced.longest_chunk() == rows
+    desk.now = Allowance(rows_per_s=10)
+    assert desk.lasts(lambda: paced.went(50)) == pytest.approx(KEPT_S / 2, abs=0.5)
+
+
+def test_a_chunk_that_is_too_long_for_its_pace_is_given_back_and_the_rest_of_the_wait_is_without_a_transaction() -> None:
+    desk = Desk()
+    desk.now = Allowance(rows_per_s=10)
+    paced = desk.paced()
+
+    def given_back() -> None:
+        with pytest.raises(ChunkGivenBack):
+            paced.went(3_000)
+
+    assert desk.lasts(given_back) == pytest.approx(KEPT_S, abs=0.5)
+    assert desk.lasts(paced.between_chunks) == pytest.approx(300 - KEPT_S, abs=1.0)
+    assert desk.lasts(lambda: paced.went(50)) == pytest.approx(5.0, abs=0.5)
 
 
 def test_who_waits_hears_that_the_step_has_to_stop() -> None:
