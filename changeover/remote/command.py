@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 import paramiko
 
 from changeover.contracts import Completed
+from changeover.remote.cut import LOSSES, answers, closed_after, let_go
 from changeover.remote.ending import end
 from changeover.remote.errors import HostUnclear, HostVerdict
 from changeover.remote.login import Deadlines
@@ -19,18 +19,6 @@ from changeover.remote.output import Kept
 _PIECE: Final = 64 * 1024
 _SHORTEST, _LONGEST = 0.005, 0.1  # seconds between looks at a silent command
 _HEARTBEAT: Final = 1.0  # seconds between empty pieces
-
-
-@contextmanager
-def closed_after(transport: paramiko.Transport, seconds: float) -> Iterator[None]:
-    """Close the connection when the block takes longer: whoever waits inside then wakes with an error."""
-    timer = threading.Timer(seconds, transport.close)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 class Attached:
@@ -59,7 +47,7 @@ class Attached:
                 self._channel.exec_command(command)
             self._heard = time.monotonic()
             self._pump(memoryview(stdin), ends, output)
-        except (paramiko.SSHException, OSError, EOFError) as error:
+        except LOSSES as error:
             raise self._lost("the connection was cut while the command ran") from error
         except HostUnclear:
             raise
@@ -69,7 +57,7 @@ class Attached:
             what = f"the command was told to end ({asked}), but it may still run there"
             raise HostUnclear(what, self._host, HostVerdict.LOST) from asked
         finally:
-            self._channel.close()
+            let_go(self._channel)
         return self._completed()
 
     def _pump(self, stdin: memoryview, ends: float | None, output: Callable[[str], None]) -> None:
@@ -121,31 +109,26 @@ class Attached:
         return stdin, True, False
 
     def _over(self, now: float, *, moved: bool) -> bool:
+        eof, closed = bool(self._channel.eof_received), self._channel.closed  # looked at first: nothing comes after either
         if not self._channel.exit_status_ready():
             self._exited = now
         if moved or self._channel.recv_ready() or self._channel.recv_stderr_ready():
             return now - self._exited > self._deadlines.transfer
-        if not self._transport.is_active() and not self._channel.exit_status_ready():
-            raise self._lost("the connection was lost")
         if not self._channel.exit_status_ready():
             return False
+        if closed and not eof and not answers(self._transport, self._deadlines.sign_of_life):
+            raise self._lost("the connection was lost")
         # A child left in the background may hold the streams open for ever; the command itself has ended.
-        return bool(self._channel.eof_received) or self._channel.closed or now - self._heard > self._deadlines.ending
+        return eof or closed or now - self._heard > self._deadlines.ending
 
     def _watch(self, now: float) -> None:
         """Ask a silent host for a sign of life; keepalives alone do not notice a stopped one."""
         if self._asked is None and now - self._heard > self._deadlines.silence:
-            self._asked = threading.Thread(target=self._ask, daemon=True)
+            asking = self._transport, self._deadlines.sign_of_life
+            self._asked = threading.Thread(target=answers, args=asking, daemon=True)
             self._asked.start()
         elif self._asked is not None and not self._asked.is_alive():
             self._asked, self._heard = None, now
-
-    def _ask(self) -> None:
-        with closed_after(self._transport, self._deadlines.sign_of_life):
-            try:
-                self._transport.global_request("keepalive@openssh.com", wait=True)
-            except (paramiko.SSHException, OSError, EOFError):
-                self._transport.close()
 
     def _completed(self) -> Completed:
         status = self._channel.recv_exit_status()

@@ -8,11 +8,14 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import paramiko
 from paramiko.ssh_exception import IncompatiblePeer
 
+from changeover.remote.cut import LOSSES, let_go
 from changeover.remote.errors import HostBusy, HostSetback, HostVerdict
 from changeover.remote.identity import offered_keys, tried_by
 from changeover.remote.known_hosts import KnownKey, fingerprint, known_keys, spelled
@@ -37,10 +40,10 @@ def connect(login: Login, deadlines: Deadlines, through: paramiko.Transport | No
     known = _known(login)
     transport = _handshaken(login, deadlines, through, known)
     try:
-        _compare(login, transport.get_remote_server_key(), known)
+        _compare(login, _shown_key(login, transport), known)
         _log_in(login, transport)
     except BaseException:
-        transport.close()
+        let_go(transport)
         raise
     return transport
 
@@ -53,10 +56,10 @@ def host_key(login: Login, deadlines: Deadlines, through: paramiko.Transport | N
     """
     transport = _handshaken(login, deadlines, through, _known(login))
     try:
-        key = transport.get_remote_server_key()
+        key = _shown_key(login, transport)
         return KnownKey(key.get_name(), key.asbytes())
     finally:
-        transport.close()
+        let_go(transport)
 
 
 def _handshaken(
@@ -70,12 +73,12 @@ def _handshaken(
         transport.banner_timeout = deadlines.key_exchange
         transport.auth_timeout = deadlines.authenticate
     except BaseException:
-        sock.close()
+        let_go(sock)
         raise
     try:
         _negotiate(login, transport, deadlines)
     except BaseException:
-        transport.close()
+        let_go(transport)
         raise
     return transport
 
@@ -104,7 +107,7 @@ def _dial_through(login: Login, jump: paramiko.Transport, deadlines: Deadlines) 
         detail = f"cannot connect to {where}: {error.text or 'refused'}"
         advice = "Check its address and port as the jump host sees them, and that the jump host allows TCP forwarding."
         raise HostSetback(login.host, HostVerdict.UNREACHABLE, detail, advice) from error
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except LOSSES as error:
         detail = f"no way to {where}: {str(error) or 'the connection was cut'}"
         raise HostSetback(login.host, HostVerdict.UNREACHABLE, detail) from error
 
@@ -137,6 +140,14 @@ def _negotiate(login: Login, transport: paramiko.Transport, deadlines: Deadlines
             login.host, HostVerdict.UNREACHABLE, detail, "Its SSH server may be refusing new connections (MaxStartups)."
         ) from error
     raise HostSetback(login.host, HostVerdict.KEY_EXCHANGE, f"the SSH handshake broke off: {said}") from error
+
+
+def _shown_key(login: Login, transport: paramiko.Transport) -> paramiko.PKey:
+    try:
+        return transport.get_remote_server_key()
+    except LOSSES as error:
+        detail = f"the connection was cut after the SSH handshake: {error}"
+        raise HostSetback(login.host, HostVerdict.KEY_EXCHANGE, detail) from error
 
 
 def _known(login: Login) -> tuple[KnownKey, ...]:
@@ -185,26 +196,28 @@ def _sort(name: str) -> str:
 def _log_in(login: Login, transport: paramiko.Transport) -> None:
     refused = ""
     for key in offered_keys(login):
-        try:
-            missing = transport.auth_publickey(login.user, key)
-        except paramiko.AuthenticationException as error:
-            refused = str(error)
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            raise _broken_off(login, error) from error
-        else:
-            _complete(login, missing)
+        refused = _let_in(login, transport, partial(transport.auth_publickey, login.user, key))
+        if not refused:
             return
     if login.password and not login.private_key:
-        try:
-            missing = transport.auth_password(login.user, login.password)
-        except paramiko.AuthenticationException as error:
-            refused = str(error)
-        except (paramiko.SSHException, OSError, EOFError) as error:
-            raise _broken_off(login, error) from error
-        else:
-            _complete(login, missing)
+        refused = _let_in(login, transport, partial(transport.auth_password, login.user, login.password))
+        if not refused:
             return
     raise _not_let_in(login, refused)
+
+
+def _let_in(login: Login, transport: paramiko.Transport, offer: Callable[[], list[str]]) -> str:
+    """Offer it; the words of the refusal, or nothing. Raises HostSetback when there was no answer at all."""
+    try:
+        missing = offer()
+    except paramiko.AuthenticationException as error:
+        if not transport.is_active():  # paramiko says so too when the connection is cut: then nobody has refused anything
+            raise _broken_off(login, error) from error
+        return str(error) or "refused"
+    except LOSSES as error:
+        raise _broken_off(login, error) from error
+    _complete(login, missing)
+    return ""
 
 
 def _complete(login: Login, missing: list[str]) -> None:

@@ -52,8 +52,7 @@ class Connections:
         slot = self._slot(login)
         with slot.opening:
             if slot.transport is None or not slot.transport.is_active():
-                if slot.transport is not None:
-                    slot.transport.close()
+                _let_go(slot)
                 slot.transport = self._patiently(login)
             return slot.transport
 
@@ -73,9 +72,7 @@ class Connections:
             slots = [slot for known, slot in self._slots.items() if login in {None, known}]
         for slot in reversed(slots):
             with slot.opening:
-                if slot.transport is not None:
-                    slot.transport.close()
-                    slot.transport = None
+                _let_go(slot)
 
     def _patiently(self, login: Login) -> paramiko.Transport:
         for turn in range(_TRIES):
@@ -112,3 +109,11 @@ class Connections:
         first = login.jump or login
         with self._lock:
             return self._doors.setdefault((first.address, first.port), threading.BoundedSemaphore(THROUGH_ONE_DOOR))
+
+
+def _let_go(slot: _Slot) -> None:
+    if slot.transport is not None:
+        from changeover.remote.cut import let_go  # noqa: PLC0415 - loads paramiko, which it has been by now
+
+        let_go(slot.transport)
+        slot.transport = None

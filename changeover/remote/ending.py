@@ -13,6 +13,7 @@ from typing import Final
 import paramiko
 from paramiko.common import cMSG_CHANNEL_REQUEST
 
+from changeover.remote.cut import LOSSES, answers, let_go
 from changeover.remote.login import Deadlines
 
 _ENDED: Final = b"ended"
@@ -49,9 +50,11 @@ def end(transport: paramiko.Transport, channel: paramiko.Channel, deadlines: Dea
     """TERM, then KILL, to the process group of the command of *channel*; whether it is known to have ended."""
     try:
         if _told(transport, channel, "TERM", deadlines.ending / 2):
+            return answers(transport, deadlines.sign_of_life)
+        if _hunted(transport, deadlines):
             return True
-        return _hunted(transport, deadlines) or _told(transport, channel, "KILL", deadlines.ending)
-    except (paramiko.SSHException, OSError, EOFError):
+        return _told(transport, channel, "KILL", deadlines.ending) and answers(transport, deadlines.sign_of_life)
+    except LOSSES:
         return False
 
 
@@ -70,8 +73,8 @@ def _told(transport: paramiko.Transport, channel: paramiko.Channel, signal: str,
             channel.recv(65536)
         while channel.recv_stderr_ready():
             channel.recv_stderr(65536)
-        if channel.closed or channel.eof_received:
-            return transport.is_active()
+        if channel.closed:  # by the server, or because the connection was cut; a command may end its streams and go on
+            return True
         time.sleep(_LOOK_EVERY)
     return False
 
@@ -79,7 +82,10 @@ def _told(transport: paramiko.Transport, channel: paramiko.Channel, signal: str,
 def _hunted(transport: paramiko.Transport, deadlines: Deadlines) -> bool:
     if not transport.is_active():
         return False
-    with transport.open_session(timeout=deadlines.channel) as second:
+    second = transport.open_session(timeout=deadlines.channel)
+    try:
         second.settimeout(deadlines.channel)
         second.exec_command(f"exec /bin/sh -c {shlex.quote(_SCRIPT)}")
         return second.recv(len(_ENDED)) == _ENDED
+    finally:
+        let_go(second)

@@ -119,14 +119,14 @@ class RemoteHost:
 
     def _session(self) -> tuple[paramiko.Transport, paramiko.Channel]:
         """Open a session; a connection that died unnoticed since its last use is replaced once: nothing was sent on it yet."""
-        from paramiko import SSHException  # noqa: PLC0415 - slow to load
+        from changeover.remote.cut import LOSSES, let_go  # noqa: PLC0415 - loads paramiko
 
         for again in (True, False):
             transport = self._connected()
             try:
                 return transport, transport.open_session(timeout=self._deadlines.channel)
-            except (SSHException, OSError, EOFError) as error:
-                transport.close()
+            except LOSSES as error:
+                let_go(transport)
                 if not again:
                     detail = f"it opened no session: {str(error) or 'the connection was cut'}"
                     raise HostSetback(self._name, HostVerdict.LOST, detail, "Is it overloaded?") from error
