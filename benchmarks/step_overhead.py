@@ -39,7 +39,7 @@ SHAPES: Final = ("wide", "chained")
 _LOCAL_STEPS: Final = 1_000
 _PREFECT_STEPS: Final = 150
 _PARALLEL: Final = 32
-_REPEATS: Final = {"local": 3, "dbos": 2}
+_REPEATS: Final = {"local": 3, "dbos": 2, "prefect": 4}
 #: CPU seconds in half a second below which the server counts as idle; seconds that it gets to become so.
 _IDLE: Final = 0.06
 _IDLE_WITHIN: Final = 10.0
@@ -292,15 +292,17 @@ def _local(steps: int) -> None:
 
 
 def _side_by_side(tasks: int, shape: str, server: int) -> tuple[Cost, Cost]:
-    """A plain flow and ours, first one and then the other way round: the server slows down with every flow that it remembers."""
-    plain = [by_prefect_alone(tasks, shape, server)]
-    ours = [by_engine(tasks, shape, "prefect", server), by_engine(tasks, shape, "prefect", server)]
-    plain.append(by_prefect_alone(tasks, shape, server))
-    return _mean(plain), _mean(ours)
+    """A plain flow and ours, in turn and the other way round: the server slows down with every flow that it remembers."""
+    plain, ours = [], []
+    for number in range(_REPEATS["prefect"]):
+        pair = [(plain, by_prefect_alone), (ours, lambda *given: by_engine(given[0], given[1], "prefect", given[2]))]
+        for costs, measure in pair if number % 2 else reversed(pair):
+            costs.append(measure(tasks, shape, server))
+    return _median(plain), _median(ours)
 
 
-def _mean(costs: list[Cost]) -> Cost:
-    return Cost(*(statistics.mean(getattr(cost, name) for cost in costs) for name in ("wall", "cpu", "server")))
+def _median(costs: list[Cost]) -> Cost:
+    return Cost(*(statistics.median(getattr(cost, name) for cost in costs) for name in ("wall", "cpu", "server")))
 
 
 def _ratio(ours: Cost, alone: Cost) -> dict[str, float]:

@@ -88,7 +88,7 @@ def test_each_step_is_a_task_run_that_no_limit_of_prefects_can_hold_up(prefect_s
         "copy": "COMPLETED",
         "broken": "FAILED",
     }
-    assert set(tasks["copy"]["tags"]) == {f"run:{trial.run_id}", "mode:rehearse", "stage:move"}
+    assert set(tasks["copy"]["tags"]) == {f"run:{trial.run_id}", "stage:move"}
     assert trial.state().engine["engine"] == "prefect"
 
 
