@@ -293,7 +293,8 @@ def _local(steps: int) -> None:
 
 def _side_by_side(tasks: int, shape: str, server: int) -> tuple[Cost, Cost]:
     """A plain flow and ours, in turn and the other way round: the server slows down with every flow that it remembers."""
-    plain, ours = [], []
+    plain: list[Cost] = []
+    ours: list[Cost] = []
     for number in range(_REPEATS["prefect"]):
         pair = [(plain, by_prefect_alone), (ours, lambda *given: by_engine(given[0], given[1], "prefect", given[2]))]
         for costs, measure in pair if number % 2 else reversed(pair):

@@ -42,7 +42,7 @@ class SandboxInUse(Mistake):
 
     @property
     def hint(self) -> str:
-        return "stop it first: `orchestrate.py sandbox stop`"
+        return "stop it first: `changeover sandbox stop`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def demo(
             return _perform(session, view, wanted)
         finally:
             if wanted.keep:
-                view.line("The sandbox goes on running; end it with `orchestrate.py sandbox stop`.")
+                view.line("The sandbox goes on running; end it with `changeover sandbox stop`.")
             else:
                 with _undisturbed():
                     lifecycle.stop(folder)

@@ -44,9 +44,7 @@ def start(
     typer.echo(f"The sandbox is up with {state.customers:,} customers, below {state.folder}.")
     if fault is not None:
         typer.echo(f"Fault: {fault.story}.")
-    typer.echo(
-        "Next: `orchestrate.py rehearse runbooks/telecom-crm.yaml --environment sandbox --set ticket=CHG-4711 --who zsofia`"
-    )
+    typer.echo("Next: `changeover rehearse runbooks/telecom-crm.yaml --environment sandbox --set ticket=CHG-4711 --who zsofia`")
 
 
 @app.command()
@@ -69,16 +67,14 @@ def status(as_json: Json = False) -> None:  # noqa: FBT002 - a flag
     state = states.read(_folder())
     if state is None:
         typer.echo(
-            json.dumps({"running": False})
-            if as_json
-            else "No sandbox is running here; `orchestrate.py sandbox start` starts one."
+            json.dumps({"running": False}) if as_json else "No sandbox is running here; `changeover sandbox start` starts one."
         )
         return
     if as_json:
         typer.echo(json.dumps(_described(state)))
         return
     fault = f", fault {state.fault}" if state.fault else ""
-    words = "running" if state.running else "broken: some of its processes are gone; `orchestrate.py sandbox stop` clears it away"
+    words = "running" if state.running else "broken: some of its processes are gone; `changeover sandbox stop` clears it away"
     typer.echo(f"{words}: {state.customers:,} customers{fault}")
     for part in state.parts:
         typer.echo(f"  {part.name:<16} {part}")

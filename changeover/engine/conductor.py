@@ -19,7 +19,7 @@ from changeover.engine.decisions import Decisions
 from changeover.engine.door import Door
 from changeover.engine.endings import Cause
 from changeover.engine.executors import Executor
-from changeover.engine.failing import doubts, hold
+from changeover.engine.failing import doubts, hold, pauses
 from changeover.engine.options import Ended
 from changeover.engine.recovery import Recovery
 from changeover.engine.rollback import WaysOut
@@ -83,6 +83,8 @@ class Conductor:
         writer = self.runtime.loop.create_task(self.runtime.recorder.run(), name="recorder")
         self.seconds.recall(events)
         self.runtime.doubted.update({key: self.runtime.step(key).reason for key in doubts(events)})
+        clock = self.runtime.options.clock
+        self.runtime.not_before.update({key: clock.monotonic() + left for key, left in pauses(events, clock.now()).items()})
         poll: asyncio.Task[None] | None = None
         self.door.open()
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from changeover.contracts import OnUnknown, Phase, RunState, StepKind
 from changeover.engine.closing import why_closed
@@ -83,6 +84,19 @@ def doubts(events: Iterable[Event]) -> frozenset[str]:
         elif event.step:
             found.discard(event.step)
     return frozenset(found)
+
+
+def pauses(events: Iterable[Event], now: datetime) -> dict[str, float]:
+    """Seconds that steps still have to wait before another try, of those that waited when the last engine ended.
+
+    A clock that was set back since then makes no pause longer than its author wrote it.
+    """
+    found: dict[str, float] = {}
+    for event in events:
+        if event.kind is EventKind.STEP_RETRYING:
+            pause = float(str(event.data.get("pause") or 0))
+            found[event.step] = min(pause, pause - (now - event.at).total_seconds())
+    return {key: left for key, left in found.items() if left > 0}
 
 
 def not_again(runtime: Runtime, planned: PlannedStep, reason: str, why: str) -> None:

@@ -112,6 +112,11 @@ class _Loading:
                 return None
             one = Scalar(1, "1", tree.at)
             tree = Mapping_({"changeover": one, **tree.entries}, {"changeover": tree.at, **tree.keys}, tree.at)
+        version = tree.entries["changeover"]
+        if isinstance(version, Scalar) and type(version.value) is int and version.value > 1:
+            message = f"this runbook is written in version {version.value} of the language; this program reads version 1"
+            self._report("wrong-type", message, "update changeover, or write the runbook for version 1", version.at)
+            return None
         binder = Binder(self.sources.findings, self.kinds, late=False)
         runbook = bind_with(binder, tree, Runbook)
         if isinstance(runbook, Invalid):
@@ -236,7 +241,7 @@ class _Loading:
         candidates = (self.sources.beside("", file), self.sources.beside(source, file))
         found = next((name for name in candidates if self.sources.exists(name)), None)
         if found is None:
-            hint = "it is made on each machine; for the sandbox by `orchestrate.py sandbox start`"
+            hint = "it is made on each machine; for the sandbox by `changeover sandbox start`"
             self._report("values-missing", f"the values file `{candidates[0]}` is missing", hint, named.at)
             return None
         flat = self.sources.tree(found, named.at)

@@ -8,6 +8,7 @@ and texts stay texts: ``22:22``, ``NO``, ``1.10`` and ``010`` are what was writt
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any, Final
 
 import yaml
@@ -28,7 +29,10 @@ MAX_DEPTH: Final = 64
 MAX_NODES: Final = 500_000
 _MAX_STRANGE: Final = 20  # findings of that sort; a binary file has thousands
 
-_STRANGE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+#: Control characters; and those that are not seen, or make a line look like another one: zero width, and changes of direction.
+_STRANGE: Final = re.compile(
+    "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|[\u200b\u2060\u202a-\u202e\u2066-\u2069]"
+)
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})", re.ASCII)
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,15})\.[0-9]{1,16}", re.ASCII)
 _CONSTANTS: Final[dict[str, Value]] = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -93,7 +97,8 @@ def _strange_characters(text: str, file: str) -> list[Finding]:
     found = []
     for match in _STRANGE.finditer(text):
         number = ord(match[0])
-        message = f"a character that is no text: U+{number:04X}" + (" (NUL)" if number == 0 else "")
+        name = unicodedata.name(match[0], "NUL" if number == 0 else "")
+        message = f"a character that is no text: U+{number:04X}" + (f" ({name})" if name else "")
         found.append(
             finding(
                 "strange-character",

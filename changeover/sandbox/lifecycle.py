@@ -50,7 +50,7 @@ class AlreadyRunning(Mistake):
 
     @property
     def hint(self) -> str:
-        return "stop it first: `orchestrate.py sandbox stop`"
+        return "stop it first: `changeover sandbox stop`"
 
 
 @dataclass(eq=False)
@@ -62,7 +62,7 @@ class NotRunning(Mistake):
 
     @property
     def hint(self) -> str:
-        return "start one: `orchestrate.py sandbox start`"
+        return "start one: `changeover sandbox start`"
 
 
 @dataclass(eq=False)
@@ -74,7 +74,7 @@ class Busy(Mistake):
 
     @property
     def hint(self) -> str:
-        return "wait for it, or end it and type `orchestrate.py sandbox stop`"
+        return "wait for it, or end it and type `changeover sandbox stop`"
 
 
 def start(

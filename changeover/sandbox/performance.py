@@ -49,7 +49,7 @@ class NothingHappens(Setback):
 
     @property
     def hint(self) -> str:
-        return f"see `orchestrate.py status {self.run}`; the engine's words are in {self.log}"
+        return f"see `changeover status {self.run}`; the engine's words are in {self.log}"
 
 
 class Audience(Protocol):

@@ -21,7 +21,7 @@ def write(state: State, reached: Reached) -> None:
     facts |= {f"{_word(name)}_port": str(port) for name, port in reached.ports.items()}
     facts |= {_word(name): address for name, address in state.addresses.items()}
     facts |= _door(state)
-    lines = ["# Written by `orchestrate.py sandbox start`; gone with `sandbox stop`.\n"]
+    lines = ["# Written by `changeover sandbox start`; gone with `sandbox stop`.\n"]
     lines += [f"{name}: {json.dumps(value, ensure_ascii=False)}\n" for name, value in facts.items()]
     place.write_private(state.folder / "values.yaml", "".join(lines), None)
 

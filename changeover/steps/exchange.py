@@ -176,4 +176,9 @@ def _exchanged(request: Request, line: _Line, ends: float) -> Reply:
 def _reason(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return "no connection in time" if isinstance(error, httpx.ConnectTimeout) else "no answer in time"
+    cause: BaseException | None = error
+    while cause is not None:  # the system's own words stand below those of two libraries
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
     return str(error) or type(error).__name__

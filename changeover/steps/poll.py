@@ -98,7 +98,8 @@ class Poll:
         while True:
             number += 1
             reading = self._read(context)
-            context.progress(number, None, "readings", reading=reading.words, in_a_row=len(in_a_row))
+            unit = "reading" if number == 1 else "readings"
+            context.progress(number, None, unit, reading=reading.words, in_a_row=len(in_a_row))
             context.log(f"reading {number}: {reading.words}\n")
             if not reading.so or (in_a_row and in_a_row[-1].value != reading.value):
                 in_a_row = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from changeover.contracts import OnUnknown, Probing
 from changeover.runbook import capture_paths
 from changeover.runbook.findings import Severity
 from changeover.runbook.lint.view import Role, StepInPlace, View
@@ -105,6 +106,7 @@ def keys_agree(view: View) -> None:
             )
         _numbers(view, found)
         _captures(view, found)
+        _can_be_asked(view, found)
         if found.role is not Role.FORWARD:
             _no_effect(view, found)
 
@@ -147,6 +149,15 @@ def _captures(view: View, found: StepInPlace) -> None:
         if not ID.fullmatch(name.replace("_", "-").lower()):
             hint = "use letters, digits, hyphens and underscores"
             view.report("bad-id", f"`{name}` cannot be the name of a captured value", hint, at)
+
+
+def _can_be_asked(view: View, found: StepInPlace) -> None:
+    instance = view.instances.get(found.step.at)
+    if found.step.on_unknown is not OnUnknown.PROBE or instance is None or isinstance(instance, Probing):
+        return
+    message = f"`on_unknown: probe` has no effect: no target can be asked what became of a step of kind `{found.step.kind}`"
+    hint = "write `rerun` if doing it twice is harmless, or `ask`, and a person says what became of it"
+    view.report("no-effect", message, hint, view.place(found.step.at, "on_unknown"))
 
 
 def _no_effect(view: View, found: StepInPlace) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from changeover.cli import main
 from changeover.contracts import RunState, StepState
 from changeover.engine.conformance import deviations
 from changeover.engine.drive import load_run
@@ -39,7 +42,7 @@ stages:
     needs: [freeze]
     steps:
       - {id: go, gate: {ask: Shall we?, deciders: [anna]}}
-      - {id: copy, shell: 'sleep MOMENT; echo copy >> ledger', undo: {shell: 'sleep MOMENT; echo delete >> ledger'}}
+      - {id: copy, shell: 'MOMENT; echo copy >> ledger', undo: {shell: 'MOMENT; echo delete >> ledger'}}
       - {id: count, shell: {command: 'false', changes: false}}
       - {id: open, shell: echo open >> ledger}
     rollback: {none: the undo is enough}
@@ -77,7 +80,7 @@ def assert_rolled_back(trial: Trial) -> None:
 
 
 def test_a_run_goes_forward_through_a_gate_and_back(fresh_postgresql_url: str, tmp_path: Path) -> None:
-    trial = a_trial(tmp_path, fresh_postgresql_url, "0")
+    trial = a_trial(tmp_path, fresh_postgresql_url, "sleep 0")
     approve(trial)
     turn_back(trial)
     assert_rolled_back(trial)
@@ -91,9 +94,16 @@ class Restartable:
     process: ProcessRecord
 
     def restart(self) -> None:
+        with self.away():
+            pass
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Stopped here, and started again afterwards."""
         command = Path(f"/proc/{self.process.pid}/cmdline").read_bytes().decode().split("\0")[:-1]
         folder = Path(f"/proc/{self.process.pid}/cwd").readlink()
         processes.end(self.process, first=signal.SIGINT, seconds=15)
+        yield
         log = folder / "server.log"
         self.process = processes.spawn("postgresql", command, log=log, folder=folder, account=ordinary_account("postgres"))
         processes.wait_until_ready(self.process, self._answers, seconds=30, log=log)
@@ -120,7 +130,7 @@ def restartable(server_folder: Path) -> Iterator[Restartable]:
 def test_a_server_that_is_restarted_on_the_way_there_and_on_the_way_back_changes_nothing(
     restartable: Restartable, tmp_path: Path
 ) -> None:
-    trial = a_trial(tmp_path, postgresql.create_database(restartable.server, "journal"), "1.5")
+    trial = a_trial(tmp_path, postgresql.create_database(restartable.server, "journal"), "sleep 1.5")
     approve(trial)
     trial.until(lambda state: state.step("copy").state is StepState.RUNNING, "the copy", seconds=30)
     restartable.restart()
@@ -128,3 +138,29 @@ def test_a_server_that_is_restarted_on_the_way_there_and_on_the_way_back_changes
     trial.until(lambda state: state.step("copy.undo").state is StepState.RUNNING, "its undo", seconds=30)
     restartable.restart()
     assert_rolled_back(trial)
+
+
+def test_an_abort_while_the_server_is_away_stops_what_runs_and_stands_in_the_record_when_it_is_back(
+    restartable: Restartable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = postgresql.create_database(restartable.server, "journal")
+    (tmp_path / "project").mkdir()
+    trial = a_trial(tmp_path / "project", url, "echo $$ > pid; sleep 60")
+    approve(trial)
+    trial.until(lambda _: (trial.root / "pid").exists(), "the copy", seconds=30)
+    pid = int((trial.root / "pid").read_text())
+    monkeypatch.setenv("CHANGEOVER_JOURNAL", url)
+    monkeypatch.setenv("CHANGEOVER_WHO", "anna")
+    monkeypatch.chdir(trial.root)
+    with restartable.away():
+        capfd.readouterr()
+        assert main(["abort", "--why", "it burns", "--yes"]) == 0
+        assert "everything that runs is stopped now" in "".join(capfd.readouterr())
+        until = time.monotonic() + 20
+        while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not Path(f"/proc/{pid}").exists()
+    assert trial.wait(60).state is RunState.ABORTED
+    (asked,) = trial.events(EventKind.ABORT_REQUESTED)
+    assert (asked.who, asked.data["why"]) == ("anna", "it burns")
+    assert (trial.root / "ledger").read_text().split() == ["close"]

@@ -418,6 +418,20 @@ def test_a_second_engine_is_refused_by_the_owners_name(trial: TrialOf) -> None:
     run.interrupt()
 
 
+def test_the_pause_before_another_try_outlives_the_engine(trial: TrialOf, ledger: Ledger) -> None:
+    clock = FakeClock()
+    run = trial("- {id: a, act: {fails: 1}, on_unknown: rerun, retry: {times: 1, every: 30m}}", clock=clock).start()
+    run.until(lambda state: state.step("a").state is StepState.RETRYING)
+    assert run.interrupt().interrupted
+    clock.advance(1700)
+    run.start()
+    time.sleep(0.15)
+    assert ledger(run) == ["a 1"]
+    clock.advance(101)
+    assert run.wait().state is RunState.SUCCEEDED
+    assert ledger(run) == ["a 1", "a 2"]
+
+
 def test_another_try_waits_for_the_end_of_its_pause(trial: TrialOf, ledger: Ledger) -> None:
     clock = FakeClock()
     run = trial("- {id: a, act: {fails: 1}, on_unknown: rerun, retry: {times: 1, every: 30m}}", clock=clock).start()
