@@ -77,10 +77,10 @@ class Housed:
             "user": self.server.user,
             "private_key": str(self.server.key),
         }
-        port = changed.get("port", self.server.port)
-        known = self.base / f"known-{port}"
+        address, port = changed.get("address", self.server.address), changed.get("port", self.server.port)
+        known = self.base / f"known-{address}-{port}"
         key = self.server.known_hosts.read_text().split(" ", 1)[1]
-        known.write_text(f"[{self.server.address}]:{port} {key}")
+        known.write_text(f"[{address}]:{port} {key}")
         systems = Systems(hosts={name: HostEntry(**{**entry, "known_hosts": str(known), **changed})})
         hosts = Hosts(systems, base=self.base, secret=lambda _reference: "s3cret", deadlines=deadlines)
         self.opened.append(hosts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import subprocess
 import threading
@@ -20,18 +19,9 @@ from changeover.remote import detached
 from changeover.remote.detached import Detached
 from changeover.remote.errors import CommandRefused, HostSetback, HostUnclear, HostVerdict
 from changeover.remote.job import Heard, Job, JobName, Order, Stage
-from changeover.remote.login import Deadlines
-from changeover.sandbox.servers import ssh
-from tests.integration.remote.conftest import Housed, alive
+from tests.integration.remote.conftest import alive
 from tests.integration.remote.proxy import Conversation, proxied
-
-#: A host that stands still is noticed within a second or two.
-QUICK = Deadlines(connect=2, key_exchange=5, authenticate=5, channel=5, transfer=5, silence=0.5, sign_of_life=1, ending=1)
-TRIALS = 200 if os.environ.get("CHANGEOVER_SOAK") else 30
-
-
-def ignore(_piece: str) -> None:
-    pass
+from tests.integration.remote.troubles import QUICK, ignore
 
 
 def written(word: str) -> Order:
@@ -224,106 +214,6 @@ def test_a_host_that_never_answers_again_is_unclear_after_our_patience(
     assert caught.value.verdict is HostVerdict.LOST
     assert Detached(housed.host(), job, order, ignore).resume().exit == 0
     assert housed.ledger("gone") == 1
-
-
-def moments(folder: Path) -> dict[str, Callable[[Conversation], bool]]:
-    """When a connection is cut, by what the host has on its disk and by what has passed."""
-    after: list[int] = []
-
-    def once_more(conversation: Conversation) -> bool:
-        if not (folder / "result").exists():
-            return False
-        after.append(conversation.down)
-        return conversation.down > after[0]
-
-    return {
-        "connect": lambda _one: True,
-        "greeting": lambda one: one.down > 0,
-        "key exchange": lambda one: one.down > 500,
-        "auth": lambda one: one.down > 1800,
-        "exec": lambda one: one.up > 6000,
-        "claim": lambda _one: (folder / "claim").exists(),
-        "mid-output": lambda _one: (folder / "out").exists() and (folder / "out").stat().st_size > 0,
-        "before the result": lambda _one: (folder / "result").exists(),
-        "after it": once_more,
-    }
-
-
-@pytest.mark.parametrize("how", ["cut", "silenced"])
-@pytest.mark.parametrize("moment", list(moments(Path())))
-def test_wherever_the_connection_is_cut_the_command_runs_once_or_never(housed: Any, job: JobName, moment: str, how: str) -> None:
-    word = f"{moment}-{how}".replace(" ", "-")
-    order = Order(f"echo {word} >> ledger; echo early; sleep 0.5; echo {word}")
-    with proxied(
-        housed.server.address, housed.server.port, moments(housed.job(job))[moment], silently=how == "silenced"
-    ) as proxy:
-        host = housed.host(QUICK, port=proxy.port)
-        try:
-            completed = Detached(host, job, order, ignore).run()
-        except HostSetback:  # before anything was sent: it never began
-            assert moment in {"connect", "greeting", "key exchange", "auth", "exec"}
-            assert housed.ledger(word) == 0
-            completed = Detached(host, job, order, ignore).run()
-        assert (completed.exit, completed.stdout) == (0, f"early\n{word}\n")
-        assert proxy.happened == 1
-    assert housed.ledger(word) == 1
-
-
-def test_cut_at_random_bytes_nothing_runs_twice_and_no_outcome_is_invented(housed: Any, job: JobName) -> None:
-    seed = random.SystemRandom().randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201 - to repeat it
-    chance = random.Random(seed)  # noqa: S311 - not a secret
-    once = unfinished = 0
-    for number in range(TRIALS):
-        word, name = f"trial-{number}-{job.slot[-8:]}", JobName(f"{job.slot}-{number}", 1)
-        way, limit = chance.choice(["up", "down"]), chance.randrange(12_000)
-
-        def moment(one: Conversation, way: str = way, limit: int = limit) -> bool:
-            passed: int = getattr(one, way)
-            return passed > limit
-
-        with proxied(housed.server.address, housed.server.port, moment, cuts=1 + number % 2) as proxy:
-            host = housed.host(QUICK, port=proxy.port)
-            order = Order(f"echo {word} >> ledger; echo {word}")
-            try:
-                completed = Detached(host, name, order, ignore).run()
-            except HostSetback:
-                unfinished += 1
-                assert housed.ledger(word) == 0, f"trial {number}: called not started, and it ran"
-            except HostUnclear:
-                unfinished += 1
-            else:
-                once += 1
-                assert (completed.exit, completed.stdout, housed.ledger(word)) == (0, f"{word}\n", 1), f"trial {number}"
-        assert housed.ledger(word) <= 1, f"trial {number} ran twice"
-    assert once > TRIALS / 3, f"{once} ended well, {unfinished} did not"
-
-
-def test_a_restart_of_the_ssh_server_costs_nothing(housed: Any, job: JobName, server_folder: Path, tmp_path: Path) -> None:
-    server = ssh.start(server_folder / "mortal-sshd", home=housed.home)
-    host = Housed(server, housed.home, tmp_path).host()
-    session = int(host.run("echo $PPID").stdout)
-    again: list[subprocess.Popen[bytes]] = []
-
-    def restart(piece: str) -> None:
-        if "begun" not in piece or again:
-            return
-        os.kill(server.process.pid, signal.SIGKILL)
-        os.kill(session, signal.SIGKILL)
-        while not again or again[-1].poll() is not None:  # the port is taken as long as the old one is not quite dead
-            again.append(subprocess.Popen([ssh.find() or "", "-D", "-f", server.folder / "sshd_config"]))
-            time.sleep(0.5)
-
-    try:
-        order = Order("echo begun; echo restarted >> ledger; sleep 1; echo done")
-        assert Detached(host, job, order, restart).run().stdout == "begun\ndone\n"
-        assert again
-        assert housed.ledger("restarted") == 1
-    finally:
-        for one in again:
-            one.kill()
-            one.wait()
-        ssh.stop(server.process, server.folder)
 
 
 @pytest.mark.parametrize("command", ["echo a\0b", "echo \udcff"])
