@@ -14,6 +14,7 @@ from changeover.cli.exit_codes import ExitCode
 if TYPE_CHECKING:
     from changeover.cli.hosts_source import Source
     from changeover.remote.checking import Checked
+    from changeover.runbook.systems import HostEntry
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -31,16 +32,23 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of a
 
 
 @app.command(name="list")
-def list_(file: File, names: Names = None, environment: Environment = "", *, as_json: Json = False) -> int:
+def list_(
+    file: File,
+    names: Names = None,
+    environment: Environment = "",
+    *,
+    sources: Annotated[bool, typer.Option("--sources", help="Also how to get into each host, and where that is said.")] = False,
+    as_json: Json = False,
+) -> int:
     """Say what the names of a runbook, a systems file or an inventory stand for. Nothing is connected."""
     source = _source(file, names, environment)
-    rows = {name: _described(source, name) for name in source.names}
+    rows = _rows(source)
     if as_json:
         typer.echo(json.dumps({"hosts": rows}, ensure_ascii=False, indent=2))
     else:
         from changeover.cli.hosts_view import listed  # noqa: PLC0415 - Rich takes a while to load
 
-        listed(source, rows)
+        listed(source, rows, sources=sources)
     return ExitCode.FINE if rows else ExitCode.MISTAKE
 
 
@@ -119,17 +127,29 @@ def _checked(source: Source, wanted: Any, at_once: int) -> list[Checked]:
     return [checking.checked(name, outcomes.get(name)) for name in source.names]
 
 
-def _described(source: Source, name: str) -> dict[str, Any]:
-    entry = source.systems.hosts[name]
+def _rows(source: Source) -> dict[str, dict[str, Any]]:
+    """Every host that was asked for, with what its OpenSSH configuration adds."""
+    from changeover.remote.hosts import Hosts  # noqa: PLC0415 - loaded when called, so that --help is quick
+
+    with Hosts(source.systems, base=source.root, secret=str) as hosts:
+        return {name: _described(source, name, hosts.settings(name)) for name in source.names}
+
+
+def _described(source: Source, name: str, entry: HostEntry) -> dict[str, Any]:
     groups = [group for group in source.systems.groups if name in source.systems.members(group)]
     return {
         "address": entry.address,
         "port": entry.port,
         "user": entry.user,
         "jump": entry.jump,
+        "key": entry.private_key,
+        "certificate": entry.certificate,
+        "known_hosts": entry.known_hosts,
         "become": (entry.become_user or "root") if entry.become else "",
+        "ssh_config": entry.ssh_config,
         "groups": groups,
         "vars": dict(entry.vars),
+        "said": {"key" if word == "private_key" else word: by for word, by in entry.said.items()},
     }
 
 

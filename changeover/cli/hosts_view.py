@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 #: Columns from which a table has room for more than names and verdicts, and for everything.
 _MIDDLE, _WIDE = 72, 100
 _NAMES: Final = 6
+#: How to get into a host, in the order in which it is told.
+_SETTINGS: Final = ("address", "port", "user", "key", "certificate", "known_hosts", "jump", "become")
 
 
-def listed(source: Source, rows: Mapping[str, dict[str, Any]]) -> None:
-    """The hosts, one a line, and the groups with how many they hold."""
+def listed(source: Source, rows: Mapping[str, dict[str, Any]], *, sources: bool) -> None:
+    """The hosts, one a line, and the groups with how many they hold; with *sources*, who says how to get into each."""
     screen = render.console()
     table = _table(
         "host", "address", *(("groups",) if screen.width >= _MIDDLE else ()), *(("way",) if screen.width >= _WIDE else ())
@@ -38,11 +40,16 @@ def listed(source: Source, rows: Mapping[str, dict[str, Any]]) -> None:
             cells.append(", ".join([*through, *([f"sudo to {row['become']}"] if row["become"] else [])]))
         table.add_row(*(render.safe(cell) for cell in cells))
     screen.print(table)
+    if sources:
+        for name, row in rows.items():
+            screen.print(render.styled((render.safe(f"{name}: "), render.FAINT), render.safe(_sources(row))))
     for group in source.systems.groups:
         members = source.systems.members(group)
         limit = f", {source.systems.limits[group]} at once" if group in source.systems.limits else ""
         screen.print(render.styled((render.safe(f"{group}: "), render.FAINT), f"{counted(len(members), 'host')}{limit}"))
     screen.print(render.styled((f"{counted(len(rows), 'host')}.", render.FINE if rows else render.LOUD)))
+    if not sources and (told := sum(row["ssh_config"] in row["said"].values() for row in rows.values())):
+        screen.print(render.safe(f"An OpenSSH configuration completes {counted(told, 'host')}: --sources tells how."))
 
 
 def looked_at(results: Sequence[Checked]) -> None:
@@ -73,6 +80,16 @@ def looked_at(results: Sequence[Checked]) -> None:
     total = counted(len(results), "host")
     good = bool(results) and fit == len(results)
     screen.print(render.styled((f"{fit} of {total} fit for the night.", render.FINE if good else render.LOUD)))
+
+
+def _sources(row: Mapping[str, Any]) -> str:
+    """Each setting and where it is said; what nobody says is as usual."""
+    words = [word for word in _SETTINGS if row[word] not in {"", None}]
+    return ", ".join(f"{word} {row[word]} ({_said_by(row, word)})" for word in words)
+
+
+def _said_by(row: Mapping[str, Any], word: str) -> str:
+    return row["said"].get(word) or ("host" if word == "address" else "usual")
 
 
 def _table(*heads: str) -> Table:

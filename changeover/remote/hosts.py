@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
@@ -20,6 +21,8 @@ from changeover.remote.errors import CommandRefused, HostNotListed, HostSetback,
 from changeover.remote.inventory import hosts_of
 from changeover.remote.known_hosts import KnownKey
 from changeover.remote.login import ROOT, Deadlines, Login, login_of
+from changeover.remote.ssh_config import Completed as Written
+from changeover.remote.ssh_config import Hop, SshConfigs
 from changeover.runbook.systems import HostEntry, Systems
 
 if TYPE_CHECKING:
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
 #: Commands and transfers at once on one host: OpenSSH allows ten by default.
 SESSIONS: Final = 8
+_PORT: Final = 22
 
 
 def _ignore(_piece: str) -> None:
@@ -142,6 +146,7 @@ class Hosts:
         self._base = base
         self._secret = secret
         self._connections = Connections(deadlines or Deadlines())
+        self._configs = SshConfigs(base)
         self._making = threading.Lock()
         self._hosts: dict[str, RemoteHost] = {}
         self._crowds = {group: threading.BoundedSemaphore(limit) for group, limit in sorted(systems.limits.items())}
@@ -181,15 +186,62 @@ class Hosts:
                 self._hosts[name] = RemoteHost(name, partial(self._login, name), self._connections, crowds)
             return self._hosts[name]
 
+    def settings(self, name: str) -> HostEntry:
+        """How to get into the host called *name*, and who said so, its OpenSSH configuration included."""
+        return self._written(name).entry
+
     def _login(self, name: str, inside: tuple[str, ...] = ()) -> Login:
         if name in inside:
             raise JumpInCircle((*inside, name))
+        return self._login_of(name, self._written(name), (*inside, name))
+
+    def _written(self, name: str) -> Written:
         entry = self._entry(name)
-        jump = self._login(entry.jump, (*inside, name)) if entry.jump else None
+        return self._configs.completed(name, entry) if entry.ssh_config else Written(entry)
+
+    def _login_of(self, name: str, written: Written, inside: tuple[str, ...]) -> Login:
+        entry = written.entry
+        if written.hops:
+            jump: Login | None = self._on_the_way(written.hops, entry, inside)
+        else:
+            jump = self._login(entry.jump, inside) if entry.jump else None
         return login_of(name, entry, base=self._base, secret=self._secret, jump=jump)
+
+    def _on_the_way(self, hops: Sequence[Hop], behind: HostEntry, inside: tuple[str, ...]) -> Login:
+        """The last of *hops*, through those before it. A host of the inventory is reached as that says."""
+        *before, hop = hops
+        if hop.host in self._systems.hosts:
+            return self._login(hop.host, inside)
+        if hop.host in inside:
+            raise JumpInCircle((*inside, hop.host))
+        asked = replace(
+            behind,
+            address=hop.host,
+            user=hop.user,
+            port=hop.port or _PORT,
+            private_key="",
+            certificate="",
+            password="",
+            become=False,
+            jump="",
+            said=_said_of(hop, behind),
+        )
+        own = self._configs.completed(hop.host, asked)
+        entry = own.entry
+        if "private_key" not in entry.said:  # then with what lets us into the host behind it
+            entry = replace(entry, private_key=behind.private_key, certificate=behind.certificate)
+        return self._login_of(hop.host, Written(entry, tuple(before) or own.hops), (*inside, hop.host))
 
     def _entry(self, name: str) -> HostEntry:
         entry = self._systems.hosts.get(name)
         if entry is None:
             raise HostNotListed(name, tuple(sorted(self._systems.hosts)))
         return entry
+
+
+def _said_of(hop: Hop, behind: HostEntry) -> dict[str, str]:
+    """What is settled about a host on the way before its configuration is asked."""
+    said = {word: behind.ssh_config for word, value in (("user", hop.user), ("port", hop.port)) if value}
+    if behind.said.get("known_hosts", behind.ssh_config) != behind.ssh_config:
+        said["known_hosts"] = behind.said["known_hosts"]
+    return said

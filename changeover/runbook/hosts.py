@@ -197,6 +197,7 @@ def _depths(known: _Known) -> dict[str, int]:
 def _entry(known: _Known, name: str, groups: Sequence[str], depths: Mapping[str, int], report: Report) -> HostEntry:
     host, layer = known.hosts[name]
     settings: dict[str, Any] = layer.inventory.defaults.said()
+    whose = dict.fromkeys(settings, "defaults")
     values: dict[str, Value] = dict(layer.inventory.defaults.vars)
     said_by: dict[str, str] = {}
     for group in groups:
@@ -214,12 +215,14 @@ def _entry(known: _Known, name: str, groups: Sequence[str], depths: Mapping[str,
                 report("invalid-value", message, "write it at the host, or let one group contain the other", host.at)
             said_by[word] = group
         settings |= written.said()
+        whose |= dict.fromkeys(written.said(), f"group {group}")
         values |= written.vars
     settings |= host.said()
+    whose |= dict.fromkeys(host.said(), "host")
     values |= host.vars
     if settings.get("jump") == name and "jump" not in host.said():
         settings["jump"] = ""  # what holds for all behind it does not hold for the jump host itself
-    return HostEntry(address=host.address, vars=values, at=host.at, **settings)
+    return HostEntry(address=host.address, vars=values, said=whose, at=host.at, **settings)
 
 
 def _words(written: HostSettings) -> Iterator[tuple[str, Any]]:

@@ -28,6 +28,9 @@ class HostSettings:
     jump: str | None = key("the host through which it is reached; empty: none", default=None)
     agent: bool | None = key("the keys of the SSH agent are offered", default=None)
     look_for_keys: bool | None = key("the usual keys of ~/.ssh are offered", default=None)
+    ssh_config: str | None = key(
+        "path of an OpenSSH configuration, which `ssh -G` is asked about whatever is left out here; empty: none", default=None
+    )
     needs: tuple[str, ...] | None = key("programs that have to be there, for `hosts check`", default=None)
     vars: Mapping[str, Value] = key(
         "values of your own: `${systems.hosts.NAME.vars.WORD}`; nearer ones win", default_factory=dict

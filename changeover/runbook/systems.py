@@ -37,8 +37,10 @@ class HostEntry:
     agent: bool = False
     look_for_keys: bool = False
     certificate: str = ""
+    ssh_config: str = ""
     needs: tuple[str, ...] = ()
     vars: Mapping[str, Value] = field(default_factory=dict)
+    said: Mapping[str, str] = field(default_factory=dict, compare=False)  # which word was said by whom; others are as usual
     at: Position = field(default=NOWHERE, compare=False)
 
 
