@@ -83,6 +83,7 @@ bench-transfer: setup packages ## copies of one table, side by side with pgloade
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
 	@$(BIN)/python benchmarks/transfer $(ROWS)
 	@$(BIN)/python benchmarks/reconcile.py $(ROWS)
+	@$(BIN)/python benchmarks/after_load.py $(ROWS)
 
 bench-remote: setup packages ## work on 200 hosts side by side with paramiko, ssh, Ansible and scp (HOSTS="200 50 3")
 	@test -x .venv-bench/bin/ansible || { $(PYTHON) -m venv .venv-bench && .venv-bench/bin/pip install --quiet 'ansible-core>=2.18'; }

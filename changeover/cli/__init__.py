@@ -60,6 +60,7 @@ COMMANDS: Final[dict[str, tuple[Entry, ...]]] = {
         Entry("leave-off", "changeover.cli.commands:leave_off", "Accept that something switched off stays off."),
         Entry("rollback", "changeover.cli.commands:rollback", "Undo everything that has started."),
         Entry("abort", "changeover.cli.commands:abort", "Stop the run for good and undo nothing."),
+        Entry("restore-indexes", "changeover.cli.restore_indexes:restore_indexes", "Make again what an aborted load took away."),
     ),
     "Without a runbook": (
         Entry("migrate", "changeover.cli.alone_commands:migrate", "Copy tables, exactly; or rehearse that with a sample."),

@@ -284,6 +284,8 @@ def _speed(speed: Speed, unit: str, zone: ZoneInfo, *, held: bool) -> Iterator[T
     yield Text(f"done {render.clock(speed.ends_likely, zone)}{worst}")
     if speed.table and speed.table_ends is not None:
         yield render.styled((render.safe(f"table {speed.table} {render.clock(speed.table_ends, zone)}"), FAINT))
+    if speed.part:
+        yield render.styled((render.safe(speed.part), FAINT))
     if speed.because and not held:  # who holds it, and why, stands above
         yield render.styled((render.safe(speed.because), CARE))
 

@@ -30,6 +30,7 @@ class Speed:
     tail: timedelta  # of that, what comes after the last unit
     table: str  # the part that is at work now; empty when it has none
     table_ends: datetime | None
+    part: str  # what comes after a table's rows and is at work now, such as `index 3 of 7`
     because: str  # why it goes no faster; empty when nothing slows it down
 
 
@@ -65,6 +66,7 @@ def speed_of(planned: PlannedStep, record: StepRecord, deadlines: Deadlines, now
         tail=tail,
         table=str(figures.get("table") or ""),
         table_ends=_table_ends(figures, actual, now),
+        part=str(figures.get("part") or ""),
         because=str(figures.get("because") or ""),
     )
 

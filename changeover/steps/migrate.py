@@ -78,6 +78,11 @@ class Migrate:
     order: str | tuple[str, ...] = key("`auto`: parents before children; or the target's tables in this order", default="auto")
     sequences: Sequences = key("what becomes of the counters that make new keys", default_factory=Sequences)
     text: TextPolicy = key("what becomes of text that the target cannot hold as it is", default_factory=TextPolicy)
+    indexes: Literal["keep", "after_load"] = key(
+        "what becomes of the target's secondary indexes and foreign keys: `keep` has them in place all the time; `after_load` "
+        "drops those of empty tables, and makes them again as they were once the rows are there: faster (PostgreSQL)",
+        default="keep",
+    )
     compare_meanwhile: float = key(
         "the part of the time that comparing chunks while the load goes on may take; 0: none is compared", default=0.1
     )
@@ -139,7 +144,7 @@ class Migrate:
         """The migration in the words of the transfer package."""
         tables = tuple(TableMapping(source=table) if isinstance(table, str) else table for table in self.tables)
         order = () if isinstance(self.order, str) else self.order
-        return Mapped(tables, self.chunk_rows, self.max_rejects, order, self.sequences, self.text, self.workers)
+        return Mapped(tables, self.chunk_rows, self.max_rejects, order, self.sequences, self.text, self.workers, self.indexes)
 
     def run(self, context: Context) -> Result:
         """Copy, or take back."""

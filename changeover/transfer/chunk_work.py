@@ -9,7 +9,9 @@ from typing import Final, TypeVar
 from sqlalchemy.exc import SQLAlchemyError
 
 from changeover.contracts import Clock
+from changeover.counting import counted
 from changeover.transfer.carriers import Carrier
+from changeover.transfer.chunks import Key
 from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableRecord, packed, unpacked
 from changeover.transfer.failing import CopyFailed
 from changeover.transfer.pace import ChunkGivenBack, Pace
@@ -117,6 +119,32 @@ class ChunkWork:
         dirty = [chunk.number for chunk in chunks if chunk.state == "done" and chunk.rejected]
         found = [self._at_its_pace(lambda number=number: self._letters_of(plan, record, number)) for number in dirty]  # type: ignore[misc] # mypy cannot infer such a default
         return any(found)
+
+    def put_aside(self, plan: TablePlan, record: TableRecord, keys: Sequence[Key]) -> None:
+        """Write rows anew that were written and are deleted again: the target now refuses them, and they become dead letters.
+
+        In the caller's transaction, with the checkpoints of their chunks. Only keys of one integer can be found this way.
+
+        Raises:
+            CopyFailed: the source does not have one of them any more.
+        """
+        connection = self.far.connection
+        for held in self.control.chunks(connection, plan.number):
+            mine = [key for key in keys if held.range.holds(key)]
+            if not mine:
+                continue
+            chunk = self.control.lock(connection, plan.number, held.number, self.far.dialect)
+            rows = Reader(self.near.connection, plan).rows_at(mine)
+            if len(rows) != len(mine):
+                gone = counted(len(mine) - len(rows), "row")
+                raise CopyFailed(plan.into, f"{gone} of chunk {chunk.number} left the source meanwhile")
+            outcome = Outcome()
+            Writer(connection, self.far.dialect, plan, keep_keys=record.keeps_keys).write(rows, outcome, self.pace)
+            letters = [*self.control.letters(connection, plan.number, chunk.number), *outcome.letters]
+            after = replace(
+                chunk, written=chunk.written - len(mine) + outcome.written, rejected=chunk.rejected + len(outcome.letters)
+            )
+            self._checkpoint(plan, record, after, letters, was=chunk.state)
 
     def _letters_of(self, plan: TablePlan, record: TableRecord, number: int) -> bool:
         connection = self.far.connection

@@ -20,6 +20,10 @@ class Range:
     after: Key | None
     upto: Key | None
 
+    def holds(self, key: Key) -> bool:
+        """Whether a key of integers is in it: the order of texts only their database knows."""
+        return (self.after is None or self.after < key) and (self.upto is None or key <= self.upto)
+
 
 #: Below this share of keys in use, equal ranges of integers would make chunks of very unequal size.
 _DENSE: Final = 0.5

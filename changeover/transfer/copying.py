@@ -16,9 +16,11 @@ from changeover.contracts import Context, Database
 from changeover.counting import counted
 from changeover.errors import Setback
 from changeover.transfer.adapters import dialect_of
+from changeover.transfer.afterwards import Afterwards, Choice, choice_of, only_postgresql
 from changeover.transfer.chunk_work import ChunkWork
 from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableRecord, TableState, Tally
 from changeover.transfer.databases import Address, DatabaseUnreachable, reason
+from changeover.transfer.deferred import taken_by_others
 from changeover.transfer.failing import ConnectionLost, CopyFailed
 from changeover.transfer.governing import Governor
 from changeover.transfer.mapping import Mapped
@@ -192,6 +194,7 @@ class _Copy:
         self.governor = governor
         pace = Paced(governor.allowed, self.context.check_stopped, self.context.sleep, self.context.clock, governor.meter.went)
         self.work = ChunkWork(self.control, source, target, pace, self.context.clock, self.context.sleep)
+        self.afterwards = Afterwards(self.work, target, self.context, migration.mapped, self._tell_part)
         self.started = self.context.clock.monotonic()
         self.total = 0
         self.planned: dict[int, int] = {}
@@ -202,6 +205,7 @@ class _Copy:
         plans = plan_tables(self.migration.mapped, self.source, self.target)
         self.writing.rollback()
         records, resumed = self._records(plans)
+        self.afterwards.load()
         self.planned = {record.number: record.rows_planned for record in records}
         self.total = sum(self.planned.values())
         read_before = self.attempt.copied = self._once(self.control.tally).read
@@ -215,7 +219,10 @@ class _Copy:
         tables = {}
         try:
             for plan, record in zip(plans, records, strict=True):
-                tables[plan.into] = self._table(plan, record, resumed=resumed)
+                self._table(plan, record, resumed=resumed)
+                self._constraints(plans, records, finished=plan.number)
+            for plan in plans:
+                tables[plan.into] = self._report_of(plan)
         finally:
             if self.workers is not None:
                 self.workers.close()
@@ -238,6 +245,7 @@ class _Copy:
         problems: list[str] = []
         prepared = [record_of(plan, self.reading, self.writing, self.dialect, problems) for plan in plans]
         self.writing.rollback()
+        chosen = self._chosen(plans, [record for record, _ in prepared], problems)
         if problems:
             raise MigrationRefused(tuple(problems))
         now = self.context.clock.now()
@@ -245,6 +253,7 @@ class _Copy:
             with transaction(self.writing, self.dialect):
                 for record, ranges in prepared:
                     self.control.record_table(self.writing, record, ranges, now)
+                self.afterwards.record(chosen)
         except IntegrityError:
             records = self._once(self.control.tables)
             if not records:
@@ -252,10 +261,42 @@ class _Copy:
             return records, True  # another worker was faster: its plan is as good
         return tuple(record for record, _ in prepared), False
 
-    def _table(self, plan: TablePlan, record: TableRecord, *, resumed: bool) -> TableReport:
+    def _chosen(
+        self, plans: Sequence[TablePlan], records: Sequence[TableRecord], problems: list[str]
+    ) -> list[tuple[TablePlan, Choice]]:
+        """What is made after the rows of each table; nothing unless its author wants it so."""
+        with self.writing.begin():
+            for plan in plans:
+                for other, missing in taken_by_others(self.writing, self.migration.name, plan.target.name).items():
+                    what = counted(missing, "index or foreign key", "indexes or foreign keys")
+                    problems.append(
+                        f"table {plan.into}: {what} that migration {other} has taken away did not come back; "
+                        "undo it, or use `changeover restore-indexes`"
+                    )
+        if self.migration.mapped.indexes == "keep" or problems:
+            return []
+        if why := only_postgresql(self.target):
+            problems.append(why)
+            return []
+        chosen = []
+        for plan, record in zip(plans, records, strict=True):
+            with self.writing.begin():
+                chosen.append((plan, choice_of(plan, self.writing, record.rows_before)))
+        with self.writing.begin():
+            self.afterwards.control.create(self.writing)
+        return chosen
+
+    def _constraints(self, plans: Sequence[TablePlan], records: Sequence[TableRecord], *, finished: int) -> None:
+        """What ties tables together, once both have come."""
+        since = self.context.clock.monotonic()
+        self.afterwards.constraints(plans, records, finished=finished)
+        self.governor.tail.measured(0, self.context.clock.monotonic() - since)
+
+    def _table(self, plan: TablePlan, record: TableRecord, *, resumed: bool) -> None:
         again = resumed and self.work.try_letters_again(plan, record)
         arrived_at: float | None = None
         if record.state is TableState.PLANNED or again:
+            self.afterwards.before_rows(plan)
             for chunk in self._chunks(plan, record):
                 self._arrived(plan, chunk)
             arrived_at = self.context.clock.monotonic()
@@ -266,11 +307,14 @@ class _Copy:
             verify(plan, record, self.control, Reader(self.reading, plan), self.writing)
             self._state(record, TableState.VERIFIED)
         self._refuse_rejects()
-        if record.state is not TableState.DONE:
+        self.afterwards.after_rows(plan)
+        if again or record.state is not TableState.DONE:
             self._finish_table(plan, record)
-        tally = self._once(lambda connection: self.control.tally(connection, plan.number))
         if arrived_at is not None:
-            self.governor.tail.measured(tally.read, self.context.clock.monotonic() - arrived_at)
+            self.governor.tail.measured(self._report_of(plan).source, self.context.clock.monotonic() - arrived_at)
+
+    def _report_of(self, plan: TablePlan) -> TableReport:
+        tally = self._once(lambda connection: self.control.tally(connection, plan.number))
         return TableReport(tally.read, tally.written, tally.rejected)
 
     def _arrived(self, plan: TablePlan, chunk: ChunkRecord) -> None:
@@ -379,6 +423,12 @@ class _Copy:
                     self.dialect.set_counter(self.writing, plan.target.name, moved)
             self.dialect.analyse(self.writing, plan.target.name)
             self.control.set_state(self.writing, record.number, TableState.DONE, self.context.clock.now())
+
+    def _tell_part(self, part: str) -> None:
+        """What is at work after the rows of a table."""
+        with self.writing.begin():
+            tally: Tally = self.control.tally(self.writing)
+        self.governor.arrived(tally.read, self.total, rejected=tally.rejected, part=part)
 
     def _tell(self, plan: TablePlan) -> None:
         with self.writing.begin():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from changeover.contracts import Database
 from changeover.counting import counted
 from changeover.transfer.adapters import dialect_of
+from changeover.transfer.afterwards import choice_of, only_postgresql
 from changeover.transfer.databases import StatementFailed, reason
+from changeover.transfer.definitions import Definition, Made
 from changeover.transfer.mapping import ColumnMapping, Mapped
 from changeover.transfer.paths import path_of
 from changeover.transfer.planning import Feed, MigrationRefused, Side, TablePlan, plan_tables
-from changeover.transfer.preparing import key_problems
+from changeover.transfer.preparing import count, key_problems
 from changeover.transfer.reading import Reader, column, literal
 from changeover.transfer.sessions import session
 from changeover.transfer.shapes import TEMPORAL, Sort
@@ -32,6 +34,7 @@ class Examined:
     left_out: tuple[str, ...]  # columns of the source that go nowhere
     chunks: int
     path: str  # which way its rows would take, and why; empty: there is only one
+    indexes: tuple[str, ...] = ()  # what becomes of its indexes and foreign keys, in words
 
 
 def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Examined]:
@@ -48,9 +51,20 @@ def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Exa
             near, far = Side(source, dialects[0], reading), Side(target, dialects[1], writing)
             plans = plan_tables(mapped, near, far)
             problems = [problem for plan in plans for problem in key_problems(plan, Reader(reading, plan))]
+            if mapped.indexes == "after_load" and (why := only_postgresql(far)):
+                problems.append(why)
             if problems:
                 raise MigrationRefused(tuple(problems))
-            return {plan.into: _examined(plan, reading, path_of(plan, near, far, keeps_keys=False).words) for plan in plans}
+            writing.rollback()
+            return {
+                plan.into: _examined(
+                    plan,
+                    reading,
+                    path_of(plan, near, far, keeps_keys=False).words,
+                    tuple(_indexes(plan, far, deferred=mapped.indexes == "after_load")),
+                )
+                for plan in plans
+            }
     except SQLAlchemyError as error:
         raise StatementFailed(database, "looking at the tables", reason(error)) from error
 
@@ -61,20 +75,52 @@ def words(examined: Mapping[str, Examined]) -> Iterator[str]:
         yield f"{table.source} -> {name}: {counted(table.rows, 'row')} in {counted(table.chunks, 'chunk')}"
         if table.path:
             yield table.path
+        yield from table.indexes
         if table.left_out:
             yield f"{table.source}: copied without {', '.join(table.left_out)} (nothing in the target takes it)"
         for why, values in table.rejects.items():
             yield f"{name}: {values:,} x {why}"
 
 
-def _examined(plan: TablePlan, reading: sa.Connection, path: str) -> Examined:
+def _indexes(plan: TablePlan, target: Side, *, deferred: bool) -> Iterator[str]:
+    """What would be made after the load and why that pays, or what could be."""
+    if target.dialect.name != "postgresql":
+        return
+    with target.connection.begin():
+        choice = choice_of(plan, target.connection, count(target.connection, plan))
+    if not deferred:
+        if choice.later:
+            yield (
+                f"{plan.into}: {_sorts(choice.later)} {'stays' if len(choice.later) == 1 else 'stay'} in place during the load; "
+                "with `indexes: after_load` it is faster (docs/copying.md has what we measured)"
+            )
+        return
+    for definition in choice.later:
+        yield f"{plan.into}: dropped before the load, made again after it: {_named(definition)}"
+    for definition, why in choice.stays:
+        yield f"{plan.into}: stays in place, because {why}: {definition.name}"
+
+
+def _sorts(definitions: Sequence[Definition]) -> str:
+    counts = {sort: sum(each.sort is sort for each in definitions) for sort in Made}
+    more = {Made.INDEX: "indexes", Made.FOREIGN_KEY: "foreign keys"}
+    return " and ".join(counted(number, sort.value, more[sort]) for sort, number in counts.items() if number)
+
+
+def _named(definition: Definition) -> str:
+    if definition.sort is Made.INDEX:
+        return definition.text
+    return f"ALTER TABLE {definition.relation} ADD CONSTRAINT {definition.name} {definition.text}"
+
+
+def _examined(plan: TablePlan, reading: sa.Connection, path: str, indexes: tuple[str, ...]) -> Examined:
     reader = Reader(reading, plan)
     suspicions = dict(_suspicions(plan, reading.dialect.name))
     counts: list[Any] = [sa.func.sum(sa.case((condition, 1), else_=0)) for condition in suspicions.values()]
     row = reader.figures([sa.func.count(), *counts])
     rejects = {why: int(number) for why, number in zip(suspicions, row[1:], strict=True) if number}
     rows = int(row[0])
-    return Examined(plan.mapping.source, rows, rejects, plan.left_out, -(-rows // plan.chunk_rows), path)
+    return Examined(plan.mapping.source, rows, rejects, plan.left_out, -(-rows // plan.chunk_rows), path, indexes)
 
 
 def _suspicions(plan: TablePlan, dialect: str) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:

@@ -77,6 +77,7 @@ class Mapped:
     sequences: Sequences = field(default_factory=Sequences)
     text: TextPolicy = field(default_factory=TextPolicy)
     workers: int | str = 1  # processes; `auto`: as many as suit this machine
+    indexes: Literal["keep", "after_load"] = "keep"  # of the target
 
 
 @dataclass(frozen=True, slots=True)

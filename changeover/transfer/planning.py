@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from changeover.contracts import Database
 from changeover.errors import Setback
 from changeover.transfer.accepting import Accepts, accepts_of
 from changeover.transfer.changes import Convert, Unfit, changes_of, in_order
+from changeover.transfer.deferred import missing_parents
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.fitting import Target, fit
 from changeover.transfer.mapping import ColumnMapping, Mapped, TableMapping, TextPolicy
@@ -141,7 +142,7 @@ def plan_tables(mapped: Mapped, source: Side, target: Side) -> tuple[TablePlan, 
     for mapping in mapped.tables:
         found = (
             shape(source.connection, TableName.parse(mapping.source), source.database.name),
-            shape(target.connection, TableName.parse(mapping.into), target.database.name),
+            _with_missing_parents(target, shape(target.connection, TableName.parse(mapping.into), target.database.name)),
         )
         if mapping.into in shapes:
             problems.append(f"table {mapping.into} is filled twice")
@@ -155,6 +156,12 @@ def plan_tables(mapped: Mapped, source: Side, target: Side) -> tuple[TablePlan, 
     if problems:
         raise MigrationRefused(tuple(problems))
     return tuple(plans)
+
+
+def _with_missing_parents(target: Side, table: Shape) -> Shape:
+    """The order of tables is the same while foreign keys are away that are made after the load."""
+    away = missing_parents(target.connection, table.name)
+    return replace(table, references=(*table.references, *away)) if away else table
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,13 @@ from changeover.errors import Setback
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.control import ChunkRecord, Control, TableRecord, TableState, UndoBy, unpacked
 from changeover.transfer.databases import reason
+from changeover.transfer.deferred import DeferredControl, State
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.mapping import Mapped
 from changeover.transfer.planning import Side, TablePlan, plan_tables
 from changeover.transfer.preparing import integer_span
 from changeover.transfer.reading import bound, column
+from changeover.transfer.rebuilding import MOST, Rebuilder, bring_back, side_by_side
 from changeover.transfer.sessions import create_control, session, transaction
 from changeover.transfer.verifying import one_of, portions
 
@@ -92,6 +94,7 @@ class Undo:
             with session(self.target, dialects[1]) as writing:
                 records = self._seal(writing, dialects[1])
                 if not any(record.state is not TableState.UNDONE for record in records):
+                    self._bring_back(dialects[1])
                     return {record.target: 0 for record in records}
                 # the source is only asked for the shape of its tables
                 with session(self.source, dialects[0], autocommit=True) as reading:
@@ -102,13 +105,20 @@ class Undo:
                 back = _Back(self.context, Control(self.name), dialects[1], writing, sum(r.rows_planned for r in records))
                 back.foreign = self.foreign
                 known = {plan.into: plan for plan in plans}
-                return {record.target: back.table(known[record.target], record) for record in reversed(records)}
+                deleted = {record.target: back.table(known[record.target], record) for record in reversed(records)}
+                self._bring_back(dialects[1])
+                return deleted
         except SQLAlchemyError as error:
             raise UndoFailed(self.target.name, reason(error)) from error
 
     def finished(self) -> bool:
         """Whether everything was taken back already, or never was copied."""
-        return all(record.state is TableState.UNDONE for record in self._records())
+        try:
+            with self.target.engine.connect() as connection:
+                away = any(each.state is not State.BACK for each in DeferredControl(self.name).all(connection))
+        except SQLAlchemyError as error:
+            raise UndoFailed(self.target.name, reason(error)) from error
+        return not away and all(record.state is TableState.UNDONE for record in self._records())
 
     def filled_before(self) -> tuple[str, ...]:
         """The tables that held rows before they were copied into."""
@@ -135,8 +145,14 @@ class Undo:
                 with transaction(writing, dialect):
                     for record in records:
                         control.set_state(writing, record.number, TableState.UNDONE, self.context.clock.now())
+            self._bring_back(dialect)
         except SQLAlchemyError as error:
             raise UndoFailed(self.target.name, reason(error)) from error
+
+    def _bring_back(self, dialect: Dialect) -> None:
+        """The indexes and foreign keys that were to be made after the load."""
+        rebuilder = Rebuilder(DeferredControl(self.name), self.target, dialect, self.context)
+        bring_back(rebuilder, side_by_side(self.mapped.workers, MOST), lambda _: None)
 
     def _seal(self, writing: sa.Connection, dialect: Dialect) -> tuple[TableRecord, ...]:
         """No worker writes from here on; what is there stays as it is until it is deleted."""

@@ -1,4 +1,4 @@
-"""Copies in a process of its own, so that a test can kill it: ``python copying_process.py SOURCE TARGET MIGRATION [WORKERS]``.
+"""Copies in a process of its own, so that a test can kill it: ``copying_process.py SOURCE TARGET NAME [WORKERS | --after-load]``.
 
 Every finished chunk is a line on standard output.
 """
@@ -48,7 +48,10 @@ def opened(name: str, url: str) -> OpenDatabase:
 def main() -> None:
     """Copy."""
     source, target = opened("legacy", sys.argv[1]), opened("crm", sys.argv[2])
-    plan = replace(PLAN, workers=int(sys.argv[4]), chunk_rows=20) if len(sys.argv) > 4 else PLAN
+    more = sys.argv[4:]
+    plan = replace(PLAN, workers=int(more[0]), chunk_rows=20) if more and more != ["--after-load"] else PLAN
+    if more == ["--after-load"]:
+        plan = replace(PLAN, indexes="after_load")
     context = LoudContext()
     report = Migration(sys.argv[3], plan, source, target, context).run()
     for line in context.said:
