@@ -52,8 +52,8 @@ class _Words:
         engine = self.status.engine
         if engine is None or engine.live:
             return
-        end = "has stopped" if engine.stopped else "is gone"
-        what = f"no engine is alive; the last, pid {engine.pid} on {engine.host}, {end}. Nothing new starts"
+        heard, end = ("is alive", "has stopped") if engine.stopped else ("is heard of", "is gone or cannot write the journal")
+        what = f"no engine {heard}; the last, pid {engine.pid} on {engine.host}, {end}. Nothing new starts"
         yield Need("!", "anybody", what, (command("resume", self.status.id),))
 
     def failed(self) -> Iterator[Need]:
