@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from changeover.contracts import (
     Context,
@@ -20,14 +20,19 @@ from changeover.contracts import (
     step_kind,
 )
 from changeover.counting import counted
-from changeover.errors import Mistake
+from changeover.errors import Mistake, Setback
 from changeover.steps.dry_run import not_verifiable
+from changeover.transfer.delta_words import Delta
 from changeover.transfer.mapping import Mapped, Sequences, Swap, TableMapping, TextPolicy
 from changeover.transfer.throttle import Throttle
 
 if TYPE_CHECKING:
-    from changeover.transfer.copying import Migration
+    from changeover.transfer.copying import Migration, Report
     from changeover.transfer.onlooker import Onlooker
+
+
+#: The target keeps 200 characters, with a step's name behind it.
+_LONGEST_NAME: Final = 150
 
 
 @dataclass(eq=False)
@@ -37,11 +42,40 @@ class NotAMigration(Mistake):
     step: str
 
     def __str__(self) -> str:
-        return f"step {self.step} is no migration, so there is nothing to undo this way"
+        return f"step {self.step} is no migration, so there is nothing to undo this way, and nothing that catches up"
 
     @property
     def hint(self) -> str:
-        return "`migrate: {undo: STEP}` names the id of a step of kind `migrate`"
+        return "`migrate: {undo: STEP}` and `migrate: {catch_up: STEP}` name the id of a step of kind `migrate` that copies"
+
+
+@dataclass(eq=False)
+class NothingCatchesUp(Mistake):
+    """`catch_up` names a step that copies a source which stands still."""
+
+    step: str
+
+    def __str__(self) -> str:
+        return f"no table of step {self.step} catches up"
+
+    @property
+    def hint(self) -> str:
+        return f"write `delta: {{by: updated_at}}` in step {self.step}, or below one of its tables"
+
+
+@dataclass(eq=False)
+class NotCopiedYet(Setback):
+    """`catch_up` comes before the copy itself."""
+
+    step: str
+    stands: str
+
+    def __str__(self) -> str:
+        return f"step {self.step} has not copied everything yet: {self.stands}"
+
+    @property
+    def hint(self) -> str:
+        return f"let {self.step} pass first; a delta follows a copy"
 
 
 @step_kind("migrate", timeout=None)
@@ -59,10 +93,15 @@ class Migrate:
     is passed on, wherever that is proven to write the same; rows that somebody has to look at go one by one. The step says
     which way each table goes, and why.
 
+    With `delta` the source may go on changing: after the copy, passes bring what changed since, by the watermark `by`, until the
+    last one is small. `{catch_up: STEP}` makes such passes again later, and with `final: true`, when the source is frozen, the
+    last one, after which every row has to be there ([how to](how-to/small-delta-in-the-night.md)).
+
     While it runs, `changeover adjust STEP` slows it down, holds it between two blocks of rows and releases it; `throttle` slows
     it down by itself while a database is busy ([how to](how-to/steer-a-migration.md)).
 
-    Output: `{tables: {name: {source, copied, rejected}}, rows, rejected, seconds}`; of an undo `{tables: {name: deleted}, rows}`.
+    Output: `{tables: {name: {source, copied, rejected}}, rows, rejected, seconds}`, with `delta: {passes, changed, gone, missed,
+    last_rows, last_seconds}` where tables catch up; of an undo `{tables: {name: deleted}, rows}`.
 
     Dry run: the tables are compared, and rows that would be rejected are counted; nothing is written.
 
@@ -87,6 +126,16 @@ class Migrate:
         "the part of the time that comparing chunks while the load goes on may take; 0: none is compared", default=0.1
     )
     throttle: Throttle = key("how much the copy may ask of the databases", default_factory=Throttle)
+    delta: Delta | None = key(
+        "how tables catch up with what changes in the source during and after the copy; left out: the source stands still",
+        default=None,
+    )
+    catch_up: StepName = key("instead of all others: the step with `delta` whose tables catch up once more", default="")
+    final: bool = key("with `catch_up`: the source is frozen, so that every row has to be there afterwards", default=False)
+    name: str = key(
+        "a name under which the target remembers the copy beyond this run; a step of another run that bears it goes on with it",
+        default="",
+    )
     undo: StepName = key("instead of all others: the step whose copy is taken back", default="")
     by: Literal["ranges", "truncate", "swap_schema", "call"] = key(
         "with `undo`: `ranges` deletes what was copied; `truncate` empties tables that were empty before; `swap_schema` puts "
@@ -107,10 +156,17 @@ class Migrate:
         return OnUnknown.RERUN
 
     def problems(self) -> Iterable[str]:
-        """Either `undo`, or `from`, `to` and `tables`."""
+        """Either `undo`, or `catch_up`, or `from`, `to` and `tables`."""
+        for word, value in (("undo", self.undo), ("catch_up", self.catch_up)):
+            if value and (self.source or self.target or self.tables or self.delta or self.name or (self.undo and self.catch_up)):
+                yield f"`{word}` stands alone: which tables it was, the other step knows"
+        if "/" in self.name or len(self.name) > _LONGEST_NAME:
+            yield f"`name` has no slash and at most {_LONGEST_NAME} characters"
+        if self.final and not self.catch_up:
+            yield "`final` belongs to `catch_up: STEP`, after the source was frozen"
+        if self.catch_up:
+            return
         if self.undo:
-            if self.source or self.target or self.tables:
-                yield "`undo` stands alone: which tables it was, the other step knows"
             if (self.by == "swap_schema") != (self.swap is not None):
                 yield "`swap` and `by: swap_schema` belong together"
             if (self.by == "call") != bool(self.call):
@@ -133,16 +189,24 @@ class Migrate:
         if _below(self.max_rejects, 0):
             yield "`max_rejects` is 0 or more"
         yield from self.throttle.problems()
+        for delta in (self.delta, *(table.catching_up for table in self.tables if isinstance(table, TableMapping))):
+            if delta is not None:
+                yield from delta.problems()
 
     @property
     def adjustable(self) -> frozenset[str]:
         """A copy can be slowed down and held between two blocks; its undo cannot."""
         return frozenset() if self.undo else frozenset({"hold", "rows_per_second", "workers"})
 
+    def called(self, context: Context, step: str) -> str:
+        """The copy's name in the target: its own, or that of the run and the *step* that makes it."""
+        return f"{self.name}/copy" if self.name else f"{context.run_id}/{step}"
+
     @property
     def mapped(self) -> Mapped:
         """The migration in the words of the transfer package."""
         tables = tuple(TableMapping(source=table) if isinstance(table, str) else table for table in self.tables)
+        tables = tuple(replace(table, delta=table.delta or self.delta) for table in tables)
         order = () if isinstance(self.order, str) else self.order
         return Mapped(tables, self.chunk_rows, self.max_rejects, order, self.sequences, self.text, self.workers, self.indexes)
 
@@ -150,18 +214,35 @@ class Migrate:
         """Copy, or take back."""
         if self.undo:
             return self._taken_back(context)
+        if self.catch_up:
+            return self._caught_up(context)
         from changeover.transfer.copying import summary  # noqa: PLC0415 - loads SQLAlchemy
         from changeover.transfer.reconcile.between_chunks import CheapLook  # noqa: PLC0415
 
-        look = CheapLook(context.clock, self.compare_meanwhile) if self.compare_meanwhile else None
+        # rows that change meanwhile would look like differences
+        follows = any(table.catching_up for table in self.mapped.tables)
+        look = CheapLook(context.clock, self.compare_meanwhile) if self.compare_meanwhile and not follows else None
         context.log(f"to adjust it while it runs: `changeover adjust`, or {context.control_file}\n")
         report = self._migration(context, look).run()
         if look is not None and look.looked:
             context.say(look.summary)
-        rejected = f", {report.rejected:,} rejected" if report.rejected else ""
-        return Result(
-            f"{counted(report.rows, 'row')} copied into {counted(len(report.tables), 'table')}{rejected}", summary(report)
-        )
+        return Result(_words(report), summary(report))
+
+    def _caught_up(self, context: Context) -> Result:
+        from changeover.transfer.copying import Migration, summary  # noqa: PLC0415 - loads SQLAlchemy
+        from changeover.transfer.probing import Standing, standing  # noqa: PLC0415
+
+        forward = _forward(context, self.catch_up)
+        if not any(table.catching_up for table in forward.mapped.tables):
+            raise NothingCatchesUp(self.catch_up)
+        name, target = forward.called(context, self.catch_up), context.database(forward.target)
+        found = standing(name, target)
+        if found.state is not Standing.DONE:
+            raise NotCopiedYet(self.catch_up, found.words)
+        source = context.database(forward.source)
+        migration = Migration(name, forward.mapped, source, target, context, None, forward.throttle, final=self.final)
+        report = migration.run()
+        return Result(_words(report), summary(report))
 
     def dry_run(self, context: Context) -> Result:
         """Compare, count, write nothing."""
@@ -172,6 +253,11 @@ class Migrate:
             forward = _forward(context, self.undo)
             context.database(forward.target).scalar("select 1")
             return Result(f"would take back what {self.undo} copied into {forward.target}")
+        if self.catch_up:
+            forward = _forward(context, self.catch_up)
+            context.database(forward.source).scalar("select 1")
+            last = " for the last time: every row has to be there" if self.final else ""
+            return Result(f"would bring what changed in {forward.source} since {self.catch_up} copied it{last}")
         try:
             examined = examine(self.mapped, context.database(self.source), context.database(self.target))
         except TableMissing as missing:  # an earlier step may make it
@@ -189,11 +275,15 @@ class Migrate:
 
         if self.undo:
             forward = _forward(context, self.undo)
-            found = standing(f"{context.run_id}/{self.undo}", context.database(forward.target))
+            found = standing(forward.called(context, self.undo), context.database(forward.target))
             done = found.state is Standing.UNDONE
             return Probe(Found.DONE if done else Found.PARTIAL, found.words)
-        found = standing(f"{context.run_id}/{context.step}", context.database(self.target))
+        if self.catch_up:
+            return Probe(Found.PARTIAL, "passes are made again without harm")
+        found = standing(self.called(context, context.step), context.database(self.target))
         match found.state:
+            case Standing.DONE if any(table.catching_up for table in self.mapped.tables):
+                return Probe(Found.PARTIAL, f"{found.words}; passes are made again without harm")
             case Standing.DONE:
                 return Probe(Found.DONE, found.words, found.output)
             case Standing.NOTHING | Standing.UNDONE:
@@ -205,7 +295,7 @@ class Migrate:
         from changeover.transfer.copying import Migration  # noqa: PLC0415 - loads SQLAlchemy
 
         source, target = context.database(self.source), context.database(self.target)
-        return Migration(f"{context.run_id}/{context.step}", self.mapped, source, target, context, onlooker, self.throttle)
+        return Migration(self.called(context, context.step), self.mapped, source, target, context, onlooker, self.throttle)
 
     def _taken_back(self, context: Context) -> Result:
         from changeover.steps.taking_back import take_back  # noqa: PLC0415 - loads SQLAlchemy
@@ -228,6 +318,12 @@ class TakingBack:
     arguments: Mapping[str, Value]
 
 
+def _words(report: Report) -> str:
+    rejected = f", {report.rejected:,} rejected" if report.rejected else ""
+    copied = f"{counted(report.rows, 'row')} copied into {counted(len(report.tables), 'table')}{rejected}"
+    return f"{copied}; {report.caught_up.words}" if report.caught_up is not None else copied
+
+
 def _below(value: object, least: int) -> bool:
     """False for a `${...}` that only the run will know."""
     return isinstance(value, int) and value < least
@@ -245,7 +341,7 @@ def _outside(value: object, least: float, most: float) -> bool:
 
 def _forward(context: Context, step: str) -> Migrate:
     found = context.parameters_of(step)
-    if not isinstance(found, Migrate) or found.undo:
+    if not isinstance(found, Migrate) or found.undo or found.catch_up:
         raise NotAMigration(step)
     return found
 

@@ -132,10 +132,10 @@ class Reconcile:
         source, target, migrated = self.source, self.target, None
         if self.of:
             forward = context.parameters_of(self.of)
-            if not isinstance(forward, Migrate) or forward.undo:
+            if not isinstance(forward, Migrate) or forward.undo or forward.catch_up:
                 raise NothingCopied(self.of)
             source, target = forward.source, forward.target
-            migrated = Migrated(f"{context.run_id}/{self.of}", forward.mapped)
+            migrated = Migrated(forward.called(context, self.of), forward.mapped)
         asked = Asked(
             tuple(TablePair(source=table) if isinstance(table, str) else table for table in self.tables),
             self.count,

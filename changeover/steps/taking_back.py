@@ -23,7 +23,7 @@ def take_back(context: Context, forward: Migrate, wanted: TakingBack) -> Result:
     Raises:
         UndoFailed, ForeignRows, NotEmptyBefore, CannotSwap, TooMuchWrittenSince, NotExported: somebody has to look first.
     """
-    name = f"{context.run_id}/{wanted.step}"
+    name = forward.called(context, wanted.step)
     source, target = context.database(forward.source), context.database(forward.target)
     export = wanted.written_since == "export"
     undo = Undo(name, forward.mapped, source, target, context, foreign=export)

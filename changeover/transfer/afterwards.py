@@ -73,6 +73,8 @@ def choice_of(plan: TablePlan, writing: sa.Connection, rows_before: int) -> Choi
             why = f"the table holds {counted(rows_before, 'row')} already, and others may need it"
         if not why and definition.sort is Made.FOREIGN_KEY and plan.integer_handle is None:
             why = "a row without its parent could not be put aside afterwards, for its key is not one integer"
+        if not why and definition.sort is Made.FOREIGN_KEY and plan.mapping.catching_up is not None:
+            why = "the source is in use, so a row may come before its parent"
         if why:
             stays.append((definition, why))
         else:

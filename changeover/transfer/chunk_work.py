@@ -50,11 +50,11 @@ class ChunkWork:
             CopyFailed: somebody wrote the chunk's checkpoint in our place.
         """
         while True:
-            done = self._at_its_pace(lambda: self._copy(plan, record, carrier))
+            done = self.at_its_pace(lambda: self._copy(plan, record, carrier))
             if done is None or done.state == "done":
                 return done
 
-    def _at_its_pace(self, act: Callable[[], T]) -> T:
+    def at_its_pace(self, act: Callable[[], T]) -> T:
         """Do it when a chunk may be claimed; anew when it was given back because the copy is held."""
         while True:
             self.pace.between_chunks()
@@ -117,7 +117,7 @@ class ChunkWork:
         with self.far.connection.begin():
             chunks = self.control.chunks(self.far.connection, plan.number)
         dirty = [chunk.number for chunk in chunks if chunk.state == "done" and chunk.rejected]
-        found = [self._at_its_pace(lambda number=number: self._letters_of(plan, record, number)) for number in dirty]  # type: ignore[misc] # mypy cannot infer such a default
+        found = [self.at_its_pace(lambda number=number: self._letters_of(plan, record, number)) for number in dirty]  # type: ignore[misc] # mypy cannot infer such a default
         return any(found)
 
     def put_aside(self, plan: TablePlan, record: TableRecord, keys: Sequence[Key]) -> None:

@@ -42,7 +42,7 @@ _TABLES: Final = sa.Table(
     sa.Column("changed_at", sa.String(40), nullable=False),  # UTC, ISO
     **_OPTIONS,
 )
-_CHUNKS: Final = sa.Table(
+CHUNKS: Final = sa.Table(
     "changeover_chunk",
     _METADATA,
     sa.Column("migration", sa.String(200), primary_key=True),
@@ -58,7 +58,7 @@ _CHUNKS: Final = sa.Table(
     sa.Column("changed_at", sa.String(40), nullable=False),
     **_OPTIONS,
 )
-_REJECTS: Final = sa.Table(
+REJECTS: Final = sa.Table(
     "changeover_rejects",
     _METADATA,
     sa.Column("migration", sa.String(200), primary_key=True),
@@ -162,7 +162,7 @@ class Control:
     @staticmethod
     def create(connection: sa.Connection) -> None:
         """Make the three tables where they are missing."""
-        for table in (_TABLES, _CHUNKS, _REJECTS):
+        for table in (_TABLES, CHUNKS, REJECTS):
             connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
 
     def tables(self, connection: sa.Connection) -> tuple[TableRecord, ...]:
@@ -226,7 +226,7 @@ class Control:
             for number, area in enumerate(ranges, start=1)
         ]
         if rows:
-            connection.execute(_CHUNKS.insert(), rows)
+            connection.execute(CHUNKS.insert(), rows)
 
     def set_state(self, connection: sa.Connection, table: int, state: TableState, now: datetime) -> None:
         """Record how far a table is."""
@@ -235,7 +235,7 @@ class Control:
 
     def claim(self, connection: sa.Connection, table: int, dialect: Dialect) -> ChunkRecord | None:
         """Lock the next chunk that nobody holds; None when there is none."""
-        select = self._chunks(table).where(_CHUNKS.c.state == "pending").limit(1)
+        select = self._chunks(table).where(CHUNKS.c.state == "pending").limit(1)
         if dialect.skips_locked:
             select = select.with_for_update(skip_locked=True)
         row = connection.execute(select).first()
@@ -243,31 +243,31 @@ class Control:
 
     def lock(self, connection: sa.Connection, table: int, chunk: int, dialect: Dialect) -> ChunkRecord:
         """Lock one chunk, waiting for whoever holds it."""
-        select = self._chunks(table).where(_CHUNKS.c.chunk_no == chunk)
+        select = self._chunks(table).where(CHUNKS.c.chunk_no == chunk)
         return _chunk(connection.execute(select.with_for_update() if dialect.skips_locked else select).one())
 
     def _chunks(self, table: int) -> sa.Select[Any]:
-        mine = sa.and_(_CHUNKS.c.migration == self.migration, _CHUNKS.c.table_no == table)
-        return sa.select(_CHUNKS).where(mine).order_by(_CHUNKS.c.chunk_no)
+        mine = sa.and_(CHUNKS.c.migration == self.migration, CHUNKS.c.table_no == table)
+        return sa.select(CHUNKS).where(mine).order_by(CHUNKS.c.chunk_no)
 
     def chunks(self, connection: sa.Connection, table: int) -> tuple[ChunkRecord, ...]:
         """All chunks of a table, without the keys they keep."""
-        columns = [column for column in _CHUNKS.c if column.name != "written_keys"]
+        columns = [column for column in CHUNKS.c if column.name != "written_keys"]
         select = self._chunks(table).with_only_columns(*columns, sa.null().label("written_keys"))
         return tuple(_chunk(row) for row in connection.execute(select))
 
     def written_keys(self, connection: sa.Connection, table: int, chunk: int) -> bytes | None:
         """The keys that a chunk keeps."""
-        mine = (_CHUNKS.c.migration == self.migration, _CHUNKS.c.table_no == table, _CHUNKS.c.chunk_no == chunk)
-        return connection.execute(sa.select(_CHUNKS.c.written_keys).where(*mine)).scalar()
+        mine = (CHUNKS.c.migration == self.migration, CHUNKS.c.table_no == table, CHUNKS.c.chunk_no == chunk)
+        return connection.execute(sa.select(CHUNKS.c.written_keys).where(*mine)).scalar()
 
     def finish(self, connection: sa.Connection, table: int, chunk: ChunkRecord, now: datetime, *, was: str = "pending") -> bool:
         """Write the checkpoint of a chunk; False when somebody else has changed it meanwhile."""
         mine = sa.and_(
-            _CHUNKS.c.migration == self.migration,
-            _CHUNKS.c.table_no == table,
-            _CHUNKS.c.chunk_no == chunk.number,
-            _CHUNKS.c.state == was,
+            CHUNKS.c.migration == self.migration,
+            CHUNKS.c.table_no == table,
+            CHUNKS.c.chunk_no == chunk.number,
+            CHUNKS.c.state == was,
         )
         values = {
             "state": chunk.state,
@@ -277,7 +277,7 @@ class Control:
             "written_keys": chunk.keys,
             "changed_at": now.isoformat(),
         }
-        return connection.execute(_CHUNKS.update().where(mine).values(values)).rowcount == 1
+        return connection.execute(CHUNKS.update().where(mine).values(values)).rowcount == 1
 
     def cut(
         self, connection: sa.Connection, table: int, chunk: ChunkRecord, boundary: Key, now: datetime, *, dialect: Dialect
@@ -287,10 +287,10 @@ class Control:
         select = sa.select(_TABLES.c.state).where(ours)
         # one at a time: two workers would give two chunks the same number
         connection.execute(select.with_for_update() if dialect.skips_locked else select).one()
-        mine = sa.and_(_CHUNKS.c.migration == self.migration, _CHUNKS.c.table_no == table)
-        last = connection.execute(sa.select(sa.func.max(_CHUNKS.c.chunk_no)).where(mine)).scalar_one()
+        mine = sa.and_(CHUNKS.c.migration == self.migration, CHUNKS.c.table_no == table)
+        last = connection.execute(sa.select(sa.func.max(CHUNKS.c.chunk_no)).where(mine)).scalar_one()
         shorter = {"upto_key": key_text(boundary), "changed_at": now.isoformat()}
-        connection.execute(_CHUNKS.update().where(mine, _CHUNKS.c.chunk_no == chunk.number).values(shorter))
+        connection.execute(CHUNKS.update().where(mine, CHUNKS.c.chunk_no == chunk.number).values(shorter))
         rest = {
             "migration": self.migration,
             "table_no": table,
@@ -300,23 +300,23 @@ class Control:
             "state": "pending",
             "changed_at": now.isoformat(),
         }
-        connection.execute(_CHUNKS.insert().values(rest))
+        connection.execute(CHUNKS.insert().values(rest))
 
     def tally(self, connection: sa.Connection, table: int | None = None) -> Tally:
         """The sums over a table's chunks, or over all."""
-        done = sa.case((_CHUNKS.c.state == "done", 1), else_=0)
+        done = sa.case((CHUNKS.c.state == "done", 1), else_=0)
         sums = [sa.func.coalesce(sa.func.sum(part), 0) for part in (done, *_FIGURES)]
-        select = sa.select(sa.func.count(), *sums).where(_CHUNKS.c.migration == self.migration)
+        select = sa.select(sa.func.count(), *sums).where(CHUNKS.c.migration == self.migration)
         if table is not None:
-            select = select.where(_CHUNKS.c.table_no == table)
+            select = select.where(CHUNKS.c.table_no == table)
         return Tally(*(int(figure) for figure in connection.execute(select).one()))
 
     def reject(
         self, connection: sa.Connection, table: TableRecord, chunk: int, letters: Sequence[DeadLetter], now: datetime
     ) -> None:
         """Put dead letters on record, in place of those of the same chunk."""
-        mine = sa.and_(_REJECTS.c.migration == self.migration, _REJECTS.c.table_no == table.number, _REJECTS.c.chunk_no == chunk)
-        connection.execute(_REJECTS.delete().where(mine))
+        mine = sa.and_(REJECTS.c.migration == self.migration, REJECTS.c.table_no == table.number, REJECTS.c.chunk_no == chunk)
+        connection.execute(REJECTS.delete().where(mine))
         rows = [
             {
                 "migration": self.migration,
@@ -334,20 +334,20 @@ class Control:
             for number, letter in enumerate(letters, start=1)
         ]
         if rows:
-            connection.execute(_REJECTS.insert(), rows)
+            connection.execute(REJECTS.insert(), rows)
 
     def letters(
         self, connection: sa.Connection, table: int, chunk: int | None = None, limit: int | None = None
     ) -> list[DeadLetter]:
         """The dead letters of a table or of one of its chunks."""
-        mine = sa.and_(_REJECTS.c.migration == self.migration, _REJECTS.c.table_no == table)
-        select = sa.select(_REJECTS).where(mine).order_by(_REJECTS.c.chunk_no, _REJECTS.c.reject_no)
+        mine = sa.and_(REJECTS.c.migration == self.migration, REJECTS.c.table_no == table)
+        select = sa.select(REJECTS).where(mine).order_by(REJECTS.c.chunk_no, REJECTS.c.reject_no)
         if chunk is not None:
-            select = select.where(_REJECTS.c.chunk_no == chunk)
+            select = select.where(REJECTS.c.chunk_no == chunk)
         return [_letter(row) for row in connection.execute(select.limit(limit))]
 
 
-_FIGURES: Final = (_CHUNKS.c.rows_read, _CHUNKS.c.rows_written, _CHUNKS.c.rows_rejected)
+_FIGURES: Final = (CHUNKS.c.rows_read, CHUNKS.c.rows_written, CHUNKS.c.rows_rejected)
 
 
 def _chunk(row: Any) -> ChunkRecord:
@@ -385,22 +385,22 @@ def unpacked(content: bytes | None) -> list[Key]:
 def rejected_of_run(connection: sa.Connection, run: str, table: str) -> int:
     """The dead letters that the migrations of *run* have for *table*, those that were undone left out."""
     select = sa.select(sa.func.count()).where(*_of_run(run, table))
-    return int(connection.execute(select.select_from(_REJECTS)).scalar_one())
+    return int(connection.execute(select.select_from(REJECTS)).scalar_one())
 
 
 def letters_of_run(connection: sa.Connection, run: str, table: str) -> tuple[DeadLetter, ...]:
     """The same dead letters themselves."""
-    select = sa.select(_REJECTS).where(*_of_run(run, table)).order_by(_REJECTS.c.chunk_no, _REJECTS.c.reject_no)
+    select = sa.select(REJECTS).where(*_of_run(run, table)).order_by(REJECTS.c.chunk_no, REJECTS.c.reject_no)
     return tuple(_letter(row) for row in connection.execute(select))
 
 
 def _of_run(run: str, table: str) -> tuple[sa.ColumnElement[bool], ...]:
     live = sa.select(_TABLES.c.migration).where(
-        _TABLES.c.migration == _REJECTS.c.migration,
-        _TABLES.c.table_no == _REJECTS.c.table_no,
+        _TABLES.c.migration == REJECTS.c.migration,
+        _TABLES.c.table_no == REJECTS.c.table_no,
         _TABLES.c.state != TableState.UNDONE.value,
     )
-    return _REJECTS.c.migration.startswith(f"{run}/", autoescape=True), _REJECTS.c.target_table == table, sa.exists(live)
+    return REJECTS.c.migration.startswith(f"{run}/", autoescape=True), REJECTS.c.target_table == table, sa.exists(live)
 
 
 def _letter(row: Any) -> DeadLetter:

@@ -27,8 +27,10 @@ from changeover.transfer.mapping import Mapped
 from changeover.transfer.onlooker import Onlooker
 from changeover.transfer.orders import Job
 from changeover.transfer.pace import Paced
+from changeover.transfer.passes import CaughtUp, Passes, begun_positions, create_positions, lasting_letters
 from changeover.transfer.paths import Path, path_of
 from changeover.transfer.planning import MigrationRefused, Side, TablePlan, plan_tables
+from changeover.transfer.positions import Positions
 from changeover.transfer.preparing import record_of
 from changeover.transfer.reading import Reader
 from changeover.transfer.sessions import create_control, lost, session, transaction
@@ -107,6 +109,7 @@ class Report:
 
     tables: dict[str, TableReport]
     seconds: float
+    caught_up: CaughtUp | None = None
 
     @property
     def rows(self) -> int:
@@ -130,6 +133,7 @@ class Migration:
     context: Context
     onlooker: Onlooker | None = None  # looks at what has arrived between chunks
     throttle: Throttle = field(default_factory=Throttle)
+    final: bool = False  # the source stands still: tables that catch up have to add up too
 
     def run(self) -> Report:
         """Copy what is not copied yet; see that nothing is missing.
@@ -198,6 +202,7 @@ class _Copy:
         self.started = self.context.clock.monotonic()
         self.total = 0
         self.planned: dict[int, int] = {}
+        self.copied: tuple[tuple[TablePlan, TableRecord], ...] = ()
         self.workers: Workers | None = None
         self._planned_workers = 1
 
@@ -208,6 +213,7 @@ class _Copy:
         self.afterwards.load()
         self.planned = {record.number: record.rows_planned for record in records}
         self.total = sum(self.planned.values())
+        self.copied = tuple(zip(plans, records, strict=True))
         read_before = self.attempt.copied = self._once(self.control.tally).read
         if resumed:
             self.context.say(f"going on after {read_before:,} of {counted(self.total, 'row')}")
@@ -226,7 +232,23 @@ class _Copy:
         finally:
             if self.workers is not None:
                 self.workers.close()
-        return Report(tables, self.context.clock.monotonic() - self.started)
+        caught_up = self._catch_up([pair for pair in self.copied if pair[0].mapping.catching_up is not None], tables)
+        return Report(tables, self.context.clock.monotonic() - self.started, caught_up)
+
+    def _catch_up(self, following: Sequence[tuple[TablePlan, TableRecord]], tables: dict[str, TableReport]) -> CaughtUp | None:
+        """Bring what changed meanwhile into the tables that follow their source."""
+        if not following:
+            return None
+        passes = Passes(self.context, self.work, following, self.governor, self._refuse_rejects, self.migration.final)
+        caught_up = passes.run()
+        for plan, record in following:
+            if self.migration.final:
+                verify(plan, record, self.control, Reader(self.reading, plan), self.writing)
+            self._finish_table(plan, record)
+            tables[plan.into] = self._report_of(plan)
+        if self.migration.final:
+            self._refuse_rejects(waiting=False)
+        return caught_up
 
     def _once(self, read: Callable[[sa.Connection], T]) -> T:
         with self.writing.begin():
@@ -243,17 +265,22 @@ class _Copy:
             _refuse_another_mapping(plans, records)
             return records, True
         problems: list[str] = []
+        begun = begun_positions(plans, self.source)
         prepared = [record_of(plan, self.reading, self.writing, self.dialect, problems) for plan in plans]
         self.writing.rollback()
         chosen = self._chosen(plans, [record for record, _ in prepared], problems)
         if problems:
             raise MigrationRefused(tuple(problems))
+        if begun:
+            create_positions(self.writing)
         now = self.context.clock.now()
         try:
             with transaction(self.writing, self.dialect):
                 for record, ranges in prepared:
                     self.control.record_table(self.writing, record, ranges, now)
                 self.afterwards.record(chosen)
+                for number, position in begun.items():
+                    Positions(self.migration.name).put(self.writing, number, position, now)
         except IntegrityError:
             records = self._once(self.control.tables)
             if not records:
@@ -304,7 +331,8 @@ class _Copy:
                 while self.work.try_letters_again(plan, record):  # a row may refer to one that came after it
                     pass
             self._refuse_rejects()
-            verify(plan, record, self.control, Reader(self.reading, plan), self.writing)
+            if plan.mapping.catching_up is None:
+                verify(plan, record, self.control, Reader(self.reading, plan), self.writing)
             self._state(record, TableState.VERIFIED)
         self._refuse_rejects()
         self.afterwards.after_rows(plan)
@@ -393,11 +421,14 @@ class _Copy:
     def _addresses(self) -> tuple[Address | None, Address | None]:
         return getattr(self.source.database, "address", None), getattr(self.target.database, "address", None)
 
-    def _refuse_rejects(self) -> None:
-        tally = self._once(self.control.tally)
+    def _refuse_rejects(self, *, waiting: bool = True) -> None:
+        """Raise TooManyRejects. *waiting*: rows may still wait for a parent that another pass brings."""
         allowed = self.migration.mapped.max_rejects
-        if tally.rejected > allowed:
-            raise TooManyRejects(tally.rejected, allowed, self._examples())
+        rejected = self._once(self.control.tally).rejected
+        if rejected > allowed and waiting:
+            rejected = lasting_letters(self.work, self.copied)
+        if rejected > allowed:
+            raise TooManyRejects(rejected, allowed, self._examples())
 
     def _examples(self, limit: int = 3) -> tuple[str, ...]:
         with self.writing.begin():
@@ -473,4 +504,5 @@ def summary(report: Report) -> dict[str, Any]:
         "rows": report.rows,
         "rejected": report.rejected,
         "seconds": round(report.seconds, 3),
+        **({"delta": report.caught_up.output} if report.caught_up is not None else {}),
     }

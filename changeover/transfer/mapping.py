@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from changeover.contracts import Value, key
+from changeover.transfer.delta_words import Delta
 
 Change = Literal["trim", "lower", "upper", "zero_date_to_null", "empty_to_null"]
 
@@ -44,6 +45,14 @@ class TableMapping:
     )
     chunk_rows: int | None = key("rows of one transaction; left out: the step's", default=None)
     text: TextPolicy | None = key("left out: the step's", default=None)
+    delta: Delta | Literal["ignore"] | None = key(
+        "how it catches up with what changes in the source; `ignore`: it does not; left out: the step's", default=None
+    )
+
+    @property
+    def catching_up(self) -> Delta | None:
+        """How it catches up; None when it does not."""
+        return self.delta if isinstance(self.delta, Delta) else None
 
     @property
     def into(self) -> str:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from changeover.contracts import Database
 from changeover.errors import Setback
 from changeover.transfer.accepting import Accepts, accepts_of
+from changeover.transfer.catching_up import catching_up_problems, without_buried
 from changeover.transfer.changes import Convert, Unfit, changes_of, in_order
 from changeover.transfer.deferred import missing_parents
 from changeover.transfer.dialects import Dialect
@@ -94,7 +95,8 @@ class TablePlan:
     def fingerprint(self) -> str:
         """Changes when the mapping does in a way that would mix two truths in one table."""
         essence = asdict(self.mapping)
-        essence.pop("chunk_rows")
+        for word in ("chunk_rows", "delta"):
+            essence.pop(word)
         return hashlib.sha256(json.dumps(essence, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     @property
@@ -139,7 +141,8 @@ def plan_tables(mapped: Mapped, source: Side, target: Side) -> tuple[TablePlan, 
     """
     problems: list[str] = []
     shapes = {}
-    for mapping in mapped.tables:
+    for wanted in mapped.tables:
+        mapping = without_buried(wanted, source.connection.dialect)
         found = (
             shape(source.connection, TableName.parse(mapping.source), source.database.name),
             _with_missing_parents(target, shape(target.connection, TableName.parse(mapping.into), target.database.name)),
@@ -153,6 +156,7 @@ def plan_tables(mapped: Mapped, source: Side, target: Side) -> tuple[TablePlan, 
         mapping, from_shape, to_shape = shapes[into]
         matcher = _Matcher(mapping, from_shape, to_shape, mapping.text or mapped.text, source, target, problems)
         plans.append(matcher.plan(number, mapping.chunk_rows or mapped.chunk_rows))
+        problems += catching_up_problems(plans[-1])
     if problems:
         raise MigrationRefused(tuple(problems))
     return tuple(plans)

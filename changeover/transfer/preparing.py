@@ -64,7 +64,8 @@ def _undo_by(plan: TablePlan, writing: sa.Connection, extent: Extent, before: in
         return UndoBy.EVERYTHING
     handle = plan.integer_handle
     span = integer_span(extent.ranges)
-    if handle is not None and span is not None:
+    # a range cannot tell ours apart when more of ours come later, outside of it
+    if handle is not None and span is not None and plan.mapping.catching_up is None:
         part = column(handle.name)
         others = sa.select(sa.literal(1)).select_from(plan.target.name.clause).limit(1)
         if writing.execute(others.where(part > bound(span[0]), part <= bound(span[1]))).first() is None:

@@ -135,12 +135,24 @@ class Reader:
             after = tuple(found)
             yield after
 
+    def keys(self, number: int) -> Iterator[Sequence[Key]]:
+        """The keys of all rows, so many at a time."""
+        after: Key | None = None
+        while True:
+            select = self._filtered(sa.select(*self._keys())).order_by(*[column(name) for name in self._names]).limit(number)
+            found = [tuple(row) for row in self.fetch(select.where(beyond(self._names, after)) if after is not None else select)]
+            if found:
+                yield found
+                after = found[-1]
+            if len(found) < number:
+                return
+
     def batches(self, area: Range, rows: int = _FIRST_ROWS) -> Iterator[Sequence[Row]]:
         """The rows of a range: the feeds' values in order, then the key. The first batch has *rows* rows."""
         width = len(self.plan.key)
         while True:
-            select = self._rows().where(*within(self._names, area)).order_by(*[column(name) for name in self._names]).limit(rows)
-            found = self._fetch(select)
+            select = self.rows().where(*within(self._names, area)).order_by(*[column(name) for name in self._names]).limit(rows)
+            found = self.fetch(select)
             if found:
                 yield found
             if len(found) < rows:
@@ -160,14 +172,16 @@ class Reader:
         found: list[Row] = []
         for key in keys:
             conditions = [column(name) == bound(value) for name, value in zip(self._names, key, strict=True)]
-            found += self._fetch(self._rows().where(*conditions))
+            found += self.fetch(self.rows().where(*conditions))
         return found
 
-    def _rows(self) -> sa.Select[Any]:
+    def rows(self, *more: sa.ColumnElement[Any]) -> sa.Select[Any]:
+        """Every row: the feeds' values in order, *more*, then the key."""
         feeds = [literal(feed.expression).label(f"f{place}") for place, feed in enumerate(self.plan.feeds) if feed.expression]
-        return self._filtered(sa.select(*feeds, *self._keys()))
+        return self._filtered(sa.select(*feeds, *more, *self._keys()))
 
-    def _fetch(self, select: sa.Select[Any]) -> Sequence[Row]:
+    def fetch(self, select: sa.Select[Any]) -> Sequence[Row]:
+        """What a query finds; text that is not UTF-8 with surrogates."""
         try:
             return self.connection.execute(select).all()
         except sa.exc.OperationalError as error:

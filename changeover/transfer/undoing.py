@@ -18,6 +18,7 @@ from changeover.transfer.deferred import DeferredControl, State
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.mapping import Mapped
 from changeover.transfer.planning import Side, TablePlan, plan_tables
+from changeover.transfer.positions import Positions
 from changeover.transfer.preparing import integer_span
 from changeover.transfer.reading import bound, column
 from changeover.transfer.rebuilding import MOST, Rebuilder, bring_back, side_by_side
@@ -158,7 +159,12 @@ class Undo:
         """No worker writes from here on; what is there stays as it is until it is deleted."""
         control = Control(self.name)
         create_control(writing)
+        positions = Positions(self.name)
+        with writing.begin():
+            moving = positions.exists(writing)
         with transaction(writing, dialect):
+            if moving:
+                positions.lock_all(writing, dialect)
             control.seal(writing, self.context.clock.now())
             return control.tables(writing)
 

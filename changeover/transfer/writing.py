@@ -43,10 +43,10 @@ class Writer:
             Stopped: the step has to stop; the transaction is to be rolled back.
         """
         outcome.read += len(rows)
-        ready = self._converted(rows, outcome)
-        self._insert(ready, outcome, pace)
+        ready = self.ready(rows, outcome)
+        self.insert(ready, outcome, pace)
 
-    def _converted(self, rows: Sequence[Row], outcome: Outcome) -> list[tuple[Row, tuple[Any, ...]]]:
+    def ready(self, rows: Sequence[Row], outcome: Outcome) -> list[tuple[Row, tuple[Any, ...]]]:
         """Rows with what the target shall hold: column by column, and one by one only where a column has a misfit."""
         try:
             return list(zip(rows, self._columns(rows), strict=True))
@@ -76,10 +76,10 @@ class Writer:
             try:
                 converted(feed, [value])
             except Unfit as misfit:
-                return self._letter(row, Complaint("unfit", misfit.why, feed.target.name))
+                return self.letter(row, Complaint("unfit", misfit.why, feed.target.name))
         raise AssertionError  # the row was refused a moment ago
 
-    def _letter(self, row: Row, complaint: Complaint) -> DeadLetter:
+    def letter(self, row: Row, complaint: Complaint) -> DeadLetter:
         names = [feed.source.name if feed.source else feed.target.name for feed in self.plan.feeds if feed.expression]
         raw = dict(zip(names, row, strict=False)) | self._key_values(row)
         return DeadLetter(self.key_of(row), complaint.column, complaint.code, complaint.reason, raw)
@@ -91,7 +91,7 @@ class Writer:
         """The source's key of a row as it was read."""
         return tuple(row[-len(self.plan.key) :])
 
-    def _insert(self, rows: Sequence[tuple[Row, tuple[Any, ...]]], outcome: Outcome, pace: Pace) -> None:
+    def insert(self, rows: Sequence[tuple[Row, tuple[Any, ...]]], outcome: Outcome, pace: Pace) -> None:
         if not rows:
             return
         pace.went(0)
@@ -103,7 +103,7 @@ class Writer:
             if complaint is None:
                 raise
             if len(rows) == 1:
-                outcome.letters.append(self._letter(rows[0][0], complaint))
+                outcome.letters.append(self.letter(rows[0][0], complaint))
                 return
         else:
             outcome.written += len(rows)
@@ -111,5 +111,5 @@ class Writer:
                 outcome.keys += [tuple(ready[place] for place in self.plan.handle) for _, ready in rows]
             return
         half = len(rows) // 2
-        self._insert(rows[:half], outcome, pace)
-        self._insert(rows[half:], outcome, pace)
+        self.insert(rows[:half], outcome, pace)
+        self.insert(rows[half:], outcome, pace)
