@@ -80,7 +80,7 @@ def main() -> None:
     job: dict[str, Any] = json.load(sys.stdin)
     source, target = opened("legacy", job["source"]), opened("crm", job["target"])
     table = TableMapping(job.get("source_table", "customers"), "customers", columns=CHANGES if job.get("changes") else {})
-    plan = Mapped((table,), indexes=job.get("indexes", "keep"))
+    plan = Mapped((table,), indexes=job.get("indexes", "keep"), workers=job.get("workers", 1))
     context = cast("Context", Alone(die_at=job.get("die_at", 0)))
     report = Migration(job["name"], plan, source, target, context).run()
     sys.stdout.write(json.dumps({"rows": report.rows, "rejected": report.rejected, "seconds": report.seconds}) + "\n")

@@ -82,14 +82,14 @@ def _untouched(read: _Read, target: Column) -> tuple[str, str] | None:
             return read.quoted, _rounded(source, target, read.quoted)
         case Sort.FLOAT if target.sort is Sort.FLOAT and (source.single or not target.single):
             return read.text, ""
-        case Sort.TEXT | Sort.JSON if target.sort in _TAKEN_AS_TEXT:
+        case Sort.TEXT | Sort.JSON if target.sort in _TAKEN_AS_TEXT and not target.short_clock:
             return read.quoted, _cut(source, target, read.quoted)
         case Sort.DATE if target.sort in TEMPORAL | _TAKEN_AS_TEXT:
             return read.quoted, ""  # CONCAT_WS writes it as CAST does, which costs more
         case Sort.DATETIME if target.sort in (TEMPORAL - {Sort.DATE}) | _TAKEN_AS_TEXT:
             return read.quoted, _shortened(source, target, read.quoted)
         case Sort.TIME | Sort.UUID if target.sort in _TAKEN_AS_TEXT:
-            return read.quoted, ""
+            return read.quoted, _shortened(source, target, read.quoted)
         case Sort.BIT:
             return _bits(read, target)
         case Sort.BINARY if target.sort is Sort.BINARY:
@@ -134,6 +134,7 @@ def _cut(source: Column, target: Column, quoted: str) -> str:
 def _shortened(source: Column, target: Column, quoted: str) -> str:
     """PostgreSQL rounds fractions of a second."""
     digits = target.fraction if target.fraction is not None else 6
-    if target.sort is not Sort.DATETIME or (source.fraction if source.fraction is not None else 6) <= digits:
+    loses = (source.fraction if source.fraction is not None else 6) > digits
+    if not loses or not (target.sort is Sort.DATETIME or target.short_clock):
         return ""
     return f"MICROSECOND({quoted}) % {10 ** (6 - digits):d} <> 0"

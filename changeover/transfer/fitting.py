@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -17,6 +18,8 @@ from typing import Any, Final, Literal
 
 from changeover.transfer.changes import Convert, Unfit, shown
 from changeover.transfer.shapes import Column, Sort
+
+_SINGLE: Final = struct.Struct("f")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ def fit(source: Column | None, column: Column, target: Target, *, source_dialect
         Sort.DATETIME: _datetime,
         Sort.BIT: _bit,
     }
+    if column.short_clock:
+        return _time(column, target)
     if column.sort in {Sort.DATE, Sort.DATETIME} and target.dialect == source_dialect == "mysql":
         return _zero_dates_too(makers[column.sort](column, target))
     if column.sort in makers:
@@ -96,7 +101,7 @@ def _always_fits(source: Column, column: Column, target: Target, source_dialect:
             return nul and (column.length is None or (source.length is not None and source.length <= column.length))
         case Sort.FLOAT:
             return source_dialect == target.dialect and source.single == column.single
-        case Sort.DATE | Sort.DATETIME | Sort.TIME | Sort.BIT:
+        case Sort.DATE | Sort.DATETIME | Sort.TIME | Sort.INTERVAL | Sort.BIT:
             return source_dialect == target.dialect and source.fraction == column.fraction and source.length == column.length
         case _:
             return source_dialect == target.dialect
@@ -187,11 +192,34 @@ def _float(column: Column, target: Target) -> Convert:
             number = float(exact)
             if Decimal(repr(number)) != exact:
                 raise Unfit(f"{column.declared} would round {shown(value)}")
+        if column.single and not _is_single(number):
+            raise Unfit(f"{column.declared} would round {number!r}")
         if target.dialect != "postgresql" and not math.isfinite(number):
             raise Unfit(f"{number} is no finite number")
         return number
 
     return floating
+
+
+#: As many significant digits as a float of 4 bytes can need.
+_SINGLE_DIGITS: Final = 9
+
+
+def _is_single(number: float) -> bool:
+    """Whether a float of 4 bytes holds *number*, or is written with the same digits."""
+    if not math.isfinite(number):
+        return True
+    try:
+        single: float = _SINGLE.unpack(_SINGLE.pack(number))[0]
+    except OverflowError:
+        return False
+    if single == number:
+        return True
+    if not single:
+        return False
+    written = (float(f"{single:.{digits}g}") for digits in range(1, _SINGLE_DIGITS + 1))
+    shortest = next(short for short in written if _SINGLE.unpack(_SINGLE.pack(short))[0] == single)
+    return shortest == number
 
 
 _YES_NO: Final = {"0": False, "1": True, "f": False, "t": True, "false": False, "true": True, "no": False, "yes": True}
@@ -315,6 +343,24 @@ def _valid_clock(clock: str, text: str) -> None:
         time.fromisoformat(clock)
     except ValueError:
         raise Unfit(f"there is no time {text}") from None
+
+
+#: A fraction of a second in a time or an interval.
+_FRACTION: Final = re.compile(r":\d\d\.(\d+)")
+
+
+def _time(column: Column, target: Target) -> Convert:
+    allowed = column.fraction or 0
+    further = _text(column, target) if target.dialect == "postgresql" else _anything
+
+    def clock(value: Any) -> Any:
+        text = plain(value)
+        fraction = _FRACTION.search(text) if isinstance(text, str) else None
+        if fraction is not None and len(fraction[1].rstrip("0")) > allowed:
+            raise Unfit(f"{column.declared} would lose part of the second of {text}")
+        return further(text)
+
+    return clock
 
 
 def _beyond(text: Any, column: Column, target: Target) -> str:

@@ -20,7 +20,7 @@ from changeover.transfer.deferred import missing_parents
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.fitting import Target, fit
 from changeover.transfer.mapping import ColumnMapping, Mapped, TableMapping, TextPolicy
-from changeover.transfer.shapes import NUMERIC, TEMPORAL, Column, Shape, Sort, TableName, shape
+from changeover.transfer.shapes import CLOCKS, NUMERIC, TEMPORAL, Column, Shape, Sort, TableName, shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,8 +293,7 @@ def _convertible(source: Column, target: Column, mapping: ColumnMapping | None) 
     if source.sort is Sort.BIT and source.declared != "bit":
         return False
     pairs = {source.sort, target.sort}
-    clocks = {Sort.TIME, Sort.INTERVAL}
-    return pairs <= NUMERIC or pairs <= _CALENDAR_OR_TEXT or pairs <= clocks or pairs <= {Sort.UUID, Sort.BINARY}
+    return pairs <= NUMERIC or pairs <= _CALENDAR_OR_TEXT or pairs <= CLOCKS or pairs <= {Sort.UUID, Sort.BINARY}
 
 
 def _order(targets: Sequence[Shape], wanted: Sequence[str], problems: list[str]) -> list[str]:

@@ -37,6 +37,9 @@ class Sort(StrEnum):
 
 #: Sorts whose values are dates or times of the calendar.
 TEMPORAL: Final = frozenset({Sort.DATE, Sort.DATETIME})
+#: Sorts whose values are times of a day, or spans of time.
+CLOCKS: Final = frozenset({Sort.TIME, Sort.INTERVAL})
+_MICROSECONDS: Final = 6  # digits
 #: Sorts whose values are numbers.
 NUMERIC: Final = frozenset({Sort.INTEGER, Sort.DECIMAL, Sort.FLOAT, Sort.BOOLEAN, Sort.BIT})
 
@@ -60,6 +63,11 @@ class Column:
     nullable: bool = True
     fills_itself: bool = False  # a default, a counter
     computed: bool = False  # cannot be written
+
+    @property
+    def short_clock(self) -> bool:
+        """Whether it holds times of a day, or spans, with fewer digits of a second than there may be."""
+        return self.sort in CLOCKS and self.fraction is not None and self.fraction < _MICROSECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +290,6 @@ def _moments(kind: types.TypeEngine[Any], dialect: str) -> dict[str, Any]:
         case types.Time():
             return {"sort": Sort.TIME, "fraction": fraction, "zoned": zoned}
         case types.Interval() | postgresql.INTERVAL():
-            return {"sort": Sort.INTERVAL}
+            return {"sort": Sort.INTERVAL, "fraction": fraction}
         case _:
             return {"sort": Sort.OTHER}

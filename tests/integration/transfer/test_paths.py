@@ -22,14 +22,15 @@ Opener = Callable[[str, str], OpenDatabase]
 MARIADB: Final = """create table odd (
     id bigint unsigned not null primary key, flag tinyint(1), big bigint unsigned, money decimal(38,10), cents decimal(12,4),
     bits bit(5), kind enum('a','b','ő'), several set('x','y','z'), doc json, raw blob, span time(3), y year, padded char(8),
-    f float, d double, filled int(6) zerofill, born date, made datetime(3), stamp timestamp(6) null, u uuid,
+    shift time(6), f float, d double, narrow double, filled int(6) zerofill, born date,
+    made datetime(3), stamp timestamp(6) null, u uuid,
     name varchar(20), latin varchar(20) character set latin2, old text character set utf8mb3, note longtext not null,
-    digits varchar(20)) character set utf8mb4"""
+    digits varchar(20), clock varchar(20)) character set utf8mb4"""
 POSTGRESQL: Final = """create table {name} (
     id numeric(20) primary key, flag boolean, big numeric(20), money numeric(38,10), cents numeric(10,2), bits bit(5),
     kind text, several varchar(3), doc jsonb, raw bytea, span interval, y smallint, padded char(8), f real, d double precision,
-    filled text, born date, made timestamp(1), stamp timestamptz, u uuid,
-    name varchar(12), latin text, old varchar(30), note text not null, digits integer)"""
+    shift time(3), narrow real, filled text, born date, made timestamp(1), stamp timestamptz, u uuid,
+    name varchar(12), latin text, old varchar(30), note text not null, digits integer, clock time(0))"""
 #: Letters that somebody stumbles over somewhere: marks of blocks, COPY's own signs, several cases of one letter.
 LETTERS: Final = "a Nő😀\\\t\n\r'\"%;ẞßǅéZ\u03a3\u03c3\u03c2\u0130\u0131\u00a0\u2028\u0301"
 MARKS: Final = "\x1d\x1e\x1f\x00"
@@ -62,10 +63,12 @@ def odd_row(dice: random.Random, number: int, mess: float) -> Row:
         "doc": some(dice.choice(['{"ő": [1, 2.50]}', "null", '{"a": "\\\\n\\"\\u0151"}']), '{"a": "\\u0000"}'),
         "raw": some(dice.randbytes(dice.randrange(9))),
         "span": some(dice.choice(["-838:59:59.123", "00:00:00", "25:00:00.5"])),
+        "shift": some(dice.choice(["23:59:59.999", "00:00:00.5"]), "12:00:00.123456"),
         "y": some(dice.choice([0, 1901, 2155])),
         "padded": some(text(dice, 8)),
         "f": some(dice.uniform(-1e30, 1e30)),
         "d": some(dice.choice([0.1, 1e-7, -1.5e300, 123456789.123456789, 5e-324, dice.random()])),
+        "narrow": some(dice.choice([0.1, 0.5, -1e30]), 1 / 3, 1e300, 5e-324, 123456789.1),
         "filled": some(dice.randrange(10**6)),
         "born": some(f"{dice.randrange(1, 9999):04d}-02-{dice.randrange(1, 29):02d}", "0000-00-00", "2000-00-10", "2001-02-31"),
         "made": some(f"2024-03-31 02:30:00.{dice.randrange(10)}00", "0000-00-00 00:00:00", "2024-01-01 00:00:00.123"),
@@ -76,6 +79,7 @@ def odd_row(dice: random.Random, number: int, mess: float) -> Row:
         "old": some(text(dice, 25, letters="aő€\\\t\r Σ")),
         "note": text(dice, 40),
         "digits": some(dice.choice(["5", " 7 ", "1e3", "+8"]), "five", "1.5"),
+        "clock": some(dice.choice(["07:00:00", "7:00"]), "07:00:00.5"),
     }
 
 

@@ -20,6 +20,9 @@ MOMENT = Column("c", Sort.DATETIME, "timestamp", fraction=None)
 SECOND = Column("c", Sort.DATETIME, "datetime", fraction=0)
 FLAG = Column("c", Sort.BOOLEAN, "boolean")
 REAL = Column("c", Sort.FLOAT, "double precision")
+SINGLE = Column("c", Sort.FLOAT, "real", single=True)
+CLOCK = Column("c", Sort.TIME, "time(3)", fraction=3)
+SPAN = Column("c", Sort.INTERVAL, "interval(0)", fraction=0)
 BITS = Column("c", Sort.BIT, "bit", length=3)
 
 
@@ -57,6 +60,14 @@ def into(
         (FLAG, 1, True),
         (FLAG, "f", False),
         (REAL, Decimal("0.1"), 0.1),
+        (SINGLE, 0.1, 0.1),
+        (SINGLE, 0.10000000149011612, 0.10000000149011612),
+        (SINGLE, float("inf"), float("inf")),
+        (SINGLE, Decimal("1e-45"), 1e-45),
+        (CLOCK, "12:30:00.123", "12:30:00.123"),
+        (CLOCK, "12:30:00.123000", "12:30:00.123000"),
+        (CLOCK, timedelta(hours=12, milliseconds=5), "12:00:00.005000"),
+        (SPAN, "-838:59:59", "-838:59:59"),
         (BITS, 5, "101"),
         (BITS, "011", "011"),
     ],
@@ -68,6 +79,13 @@ def test_a_value_that_fits_arrives_exactly(column: Column, value: Any, arrives: 
 @pytest.mark.parametrize(
     ("column", "value", "why"),
     [
+        (SINGLE, 0.123456789, "real would round 0.123456789"),
+        (SINGLE, 16777217, "real would round 16777217.0"),
+        (SINGLE, 1e300, "real would round 1e"),
+        (SINGLE, 1e-60, "real would round 1e-60"),
+        (CLOCK, "12:30:00.1234", "would lose part of the second of 12:30:00.1234"),
+        (CLOCK, time(1, 2, 3, 4), "would lose part of the second"),
+        (SPAN, "1 day 00:00:00.5", "would lose part of the second"),
         (SMALL, 40000, "40000 is outside smallint"),
         (SMALL, "x", "'x' is no smallint"),
         (SMALL, 1.5, "has a fraction"),
