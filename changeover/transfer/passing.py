@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 import psycopg
+import psycopg.errors
+import psycopg.pq
 import sqlalchemy as sa
+from psycopg.abc import Buffer
 
 from changeover.transfer.carriers import Stretch
 from changeover.transfer.chunks import Range
@@ -18,7 +21,7 @@ from changeover.transfer.reading import Reader, authored, literal, within
 from changeover.transfer.shapes import TableName
 from changeover.transfer.slices import Slices
 
-#: Bytes sent at a time; COPY gives every row by itself.
+#: Bytes sent at a time.
 _PORTION: Final = 256 * 1024
 
 Format = Literal["binary", "text"]
@@ -50,7 +53,9 @@ class PassThrough:
         driver: Any = connection.connection.driver_connection
         try:
             with driver.cursor() as cursor, cursor.copy(statement, compiled.params or None) as copy:
-                yield from _gathered(copy, self.pace)
+                for rows in _gathered(copy):
+                    yield b"".join(rows)
+                    self.pace.went(len(rows))
         except psycopg.Error as error:
             raise driver_error(connection, statement, error) from error
 
@@ -69,20 +74,39 @@ class PassThrough:
         return select.where(*within([part.name for part in plan.key], area))
 
 
-def _gathered(copy: psycopg.Copy, pace: Pace) -> Iterator[bytes]:
-    """Many rows at a time."""
-    rows: list[bytes] = []
-    size = 0
-    for row in copy:
-        rows.append(bytes(row))
-        size += len(row)
-        if size >= _PORTION:
-            yield b"".join(rows)
-            pace.went(len(rows))
-            rows.clear()
-            size = 0
-    yield b"".join(rows)
-    pace.went(len(rows))
+def _gathered(copy: psycopg.Copy) -> Iterator[Sequence[Buffer]]:
+    """Many rows at a time. COPY gives every row by itself, and psycopg waits for each: here it waits only when none is there."""
+    driver = copy.connection.pgconn
+    more = 1
+    while more >= 0:
+        rows: list[Buffer] = []
+        size = 0
+        while size < _PORTION:
+            more, taken = driver.get_copy_data(1)
+            if more < 0:
+                _ended(driver)
+                break
+            row = taken if more else copy.read()
+            if not row:
+                more = -1
+                break
+            rows.append(row)
+            size += len(row)
+        yield rows
+
+
+def _ended(driver: psycopg.pq.abc.PGconn) -> None:
+    """All rows have come; what the server says about it comes after them.
+
+    Raises:
+        psycopg.Error: they are not all that there are.
+    """
+    failed = None
+    while (result := driver.get_result()) is not None:
+        if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            failed = result
+    if failed is not None:
+        raise psycopg.errors.error_from_result(failed)
 
 
 def pass_format(plan: TablePlan, reading: sa.Connection, writing: sa.Connection) -> Format | None:

@@ -184,3 +184,19 @@ def test_rows_larger_than_a_block_arrive_all_the_same(opened: Opener) -> None:
     report = Migration("run/copy", Mapped((TableMapping("t"),)), legacy, crm, FakeContext()).run()
     assert report.rows == 7
     assert crm.scalar("select sum(octet_length(body)) from t") == 2 * 10_000_000 + 5 * 18
+
+
+def test_rows_that_the_source_does_not_give_to_copy_are_read_one_by_one(opened: Opener) -> None:
+    legacy = crm = opened("postgresql", "both")
+    with legacy.engine.begin() as connection:
+        connection.exec_driver_sql("create table odd (id integer primary key, name text)")
+        connection.exec_driver_sql("create table fresh (id integer primary key, name text)")
+        connection.exec_driver_sql("insert into odd select n, repeat('ő', 900) from generate_series(1, 990) n")
+        connection.exec_driver_sql(
+            "create function touchy(id integer) returns boolean language plpgsql as $$ begin"
+            " if current_query() like 'COPY%%' and id = 700 then raise 'not for copy'; end if; return true; end $$"
+        )
+    table = TableMapping(source="odd", target="fresh", chunk_rows=500, where="touchy(id)")
+    rows, letters, said = copied(legacy, crm, table, TextPolicy())
+    assert "passed on as it comes (binary)" in said
+    assert (len(rows), letters) == (990, [])
