@@ -228,6 +228,17 @@ class Migrate:
             context.say(look.summary)
         return Result(_words(report), summary(report))
 
+    def _would_catch_up(self, context: Context) -> Result:
+        from changeover.transfer.passes import behind  # noqa: PLC0415 - loads SQLAlchemy
+
+        forward = _forward(context, self.catch_up)
+        source, target = context.database(forward.source), context.database(forward.target)
+        found = behind(forward.called(context, self.catch_up), forward.mapped, source, target)
+        for name, rows in found.items():
+            context.say(f"{name}: {counted(rows, 'row')} changed since the last pass, or since the copy began")
+        last = ", for the last time: every row has to be there" if self.final else ""
+        return Result(f"would bring {counted(sum(found.values()), 'changed row')} from {forward.source}{last}", {"behind": found})
+
     def _caught_up(self, context: Context) -> Result:
         from changeover.transfer.copying import Migration, summary  # noqa: PLC0415 - loads SQLAlchemy
         from changeover.transfer.probing import Standing, standing  # noqa: PLC0415
@@ -254,10 +265,7 @@ class Migrate:
             context.database(forward.target).scalar("select 1")
             return Result(f"would take back what {self.undo} copied into {forward.target}")
         if self.catch_up:
-            forward = _forward(context, self.catch_up)
-            context.database(forward.source).scalar("select 1")
-            last = " for the last time: every row has to be there" if self.final else ""
-            return Result(f"would bring what changed in {forward.source} since {self.catch_up} copied it{last}")
+            return self._would_catch_up(context)
         try:
             examined = examine(self.mapped, context.database(self.source), context.database(self.target))
         except TableMissing as missing:  # an earlier step may make it

@@ -77,7 +77,7 @@ class AlreadyUndone(Setback):
 
     @property
     def hint(self) -> str:
-        return "start a new run"
+        return "start a new run; where the copy has a `name`, another one"
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from changeover.transfer.preparing import count, key_problems
 from changeover.transfer.reading import Reader, column, literal
 from changeover.transfer.sessions import session
 from changeover.transfer.shapes import TEMPORAL, Sort
+from changeover.transfer.watermarks import Watermarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Examined:
     chunks: int
     path: str  # which way its rows would take, and why; empty: there is only one
     indexes: tuple[str, ...] = ()  # what becomes of its indexes and foreign keys, in words
+    delta: tuple[str, ...] = ()  # how it would catch up, in words
 
 
 def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Examined]:
@@ -57,11 +59,10 @@ def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Exa
                 raise MigrationRefused(tuple(problems))
             writing.rollback()
             return {
-                plan.into: _examined(
-                    plan,
-                    reading,
-                    path_of(plan, near, far, keeps_keys=False).words,
-                    tuple(_indexes(plan, far, deferred=mapped.indexes == "after_load")),
+                plan.into: replace(
+                    _examined(plan, reading, path_of(plan, near, far, keeps_keys=False).words),
+                    indexes=tuple(_indexes(plan, far, deferred=mapped.indexes == "after_load")),
+                    delta=tuple(_delta(plan, near)),
                 )
                 for plan in plans
             }
@@ -76,10 +77,28 @@ def words(examined: Mapping[str, Examined]) -> Iterator[str]:
         if table.path:
             yield table.path
         yield from table.indexes
+        yield from table.delta
         if table.left_out:
             yield f"{table.source}: copied without {', '.join(table.left_out)} (nothing in the target takes it)"
         for why, values in table.rejects.items():
             yield f"{name}: {values:,} x {why}"
+
+
+def _delta(plan: TablePlan, source: Side) -> Iterator[str]:
+    """What the passes after the copy would do."""
+    delta = plan.mapping.catching_up
+    if delta is None:
+        return
+    marks = Watermarks(source, plan)
+    found = marks.look()
+    gone = (
+        "from tombstones" if delta.tombstones is not None else {"compare_keys": "by comparing keys"}.get(str(delta.deletes), "")
+    )
+    since = f"since {found.high}" if found.high is not None else "at any time"
+    yield f"{plan.into}: then passes bring rows whose {delta.by} says that they changed {since}; " + (
+        f"rows that are gone are found {gone}" if gone else "rows that are gone stay"
+    )
+    yield from marks.remarks(found)
 
 
 def _indexes(plan: TablePlan, target: Side, *, deferred: bool) -> Iterator[str]:
@@ -113,14 +132,14 @@ def _named(definition: Definition) -> str:
     return f"ALTER TABLE {definition.relation} ADD CONSTRAINT {definition.name} {definition.text}"
 
 
-def _examined(plan: TablePlan, reading: sa.Connection, path: str, indexes: tuple[str, ...]) -> Examined:
+def _examined(plan: TablePlan, reading: sa.Connection, path: str) -> Examined:
     reader = Reader(reading, plan)
     suspicions = dict(_suspicions(plan, reading.dialect.name))
     counts: list[Any] = [sa.func.sum(sa.case((condition, 1), else_=0)) for condition in suspicions.values()]
     row = reader.figures([sa.func.count(), *counts])
     rejects = {why: int(number) for why, number in zip(suspicions, row[1:], strict=True) if number}
     rows = int(row[0])
-    return Examined(plan.mapping.source, rows, rejects, plan.left_out, -(-rows // plan.chunk_rows), path, indexes)
+    return Examined(plan.mapping.source, rows, rejects, plan.left_out, -(-rows // plan.chunk_rows), path)
 
 
 def _suspicions(plan: TablePlan, dialect: str) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:

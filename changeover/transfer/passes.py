@@ -7,16 +7,21 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
-from changeover.contracts import Context
+from changeover.contracts import Context, Database
 from changeover.counting import counted
 from changeover.errors import Setback
+from changeover.transfer.adapters import dialect_of
 from changeover.transfer.chunk_work import ChunkWork
 from changeover.transfer.control import TableRecord
+from changeover.transfer.databases import StatementFailed, reason
 from changeover.transfer.delta_words import Until
 from changeover.transfer.ledger import Ledger
-from changeover.transfer.planning import Side, TablePlan
+from changeover.transfer.mapping import Mapped
+from changeover.transfer.planning import Side, TablePlan, plan_tables
 from changeover.transfer.positions import Positions
+from changeover.transfer.sessions import session
 from changeover.transfer.table_pass import Found, TablePass
 from changeover.transfer.watermarks import Marks, Watermarks
 
@@ -249,3 +254,24 @@ def lasting_letters(work: ChunkWork, plans: Sequence[tuple[TablePlan, TableRecor
             else Ledger(work.control, record).lasting(connection)
             for plan, record in plans
         )
+
+
+def behind(name: str, mapped: Mapped, source: Database, target: Database) -> dict[str, int]:
+    """By how many changed rows each table that follows its source is behind now; nothing is written.
+
+    Raises:
+        MigrationRefused, TableMissing: the tables are not what they were.
+        StatementFailed: a database cannot be asked.
+    """
+    dialects = (dialect_of(source), dialect_of(target))
+    try:
+        with session(source, dialects[0], autocommit=True) as reading, session(target, dialects[1]) as writing:
+            near, far = Side(source, dialects[0], reading), Side(target, dialects[1], writing)
+            plans = [plan for plan in plan_tables(mapped, near, far) if plan.mapping.catching_up is not None]
+            writing.rollback()
+            with writing.begin():
+                positions = Positions(name) if Positions.exists(writing) else None
+                known = {plan.number: positions.read(writing, plan.number) or {} for plan in plans} if positions else {}
+            return {plan.into: Watermarks(near, plan).changed_after(known.get(plan.number, {}).get("mark")) for plan in plans}
+    except SQLAlchemyError as error:
+        raise StatementFailed(source.name, "looking at what changed", reason(error)) from error

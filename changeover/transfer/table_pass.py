@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
-from changeover.counting import counted
-from changeover.transfer.catching_up import watermark_of
 from changeover.transfer.changed_rows import BATCH_ROWS, Batch, ChangedRows, Place
 from changeover.transfer.chunk_work import ChunkWork
 from changeover.transfer.chunks import Key
@@ -146,18 +144,7 @@ class TablePass:
 
     def remarks(self, marks: Marks) -> list[str]:
         """What people should know of the watermark."""
-        name, by = self.plan.mapping.source, watermark_of(self.plan).name
-        said = []
-        if not self._marks.has_index():
-            said.append(f"{name}: {by} has no index, so every pass reads the whole table")
-        if marks.unknown:
-            said.append(f"{name}: {counted(marks.unknown, 'row')} without {by}: every pass reads them all")
-        if marks.ahead:
-            said.append(
-                f"{name}: {counted(marks.ahead, 'row')} with a {by} that the source's clock has not reached: "
-                "every pass reads them; is it another time zone, or are these dates wrong?"
-            )
-        return said
+        return self._marks.remarks(marks)
 
     def _begin(self, marks: Marks) -> None:
         """Put on record what this pass reads, or go on with the one that was interrupted."""

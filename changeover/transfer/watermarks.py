@@ -8,6 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from changeover.counting import counted
 from changeover.transfer.catching_up import watermark_of
 from changeover.transfer.planning import Side, TablePlan
 from changeover.transfer.reading import authored, bound, column, literal
@@ -77,6 +78,21 @@ class Watermarks:
         name = self.near.dialect.name
         moment = self._by.zoned or (name == "mysql" and self._by.declared.startswith("timestamp"))
         return (_MOMENTS if moment else _LOCAL).get(name) or _LOCAL.get(name, "CURRENT_TIMESTAMP")
+
+    def remarks(self, marks: Marks) -> list[str]:
+        """What people should know of it."""
+        name, by = self.plan.mapping.source, self._by.name
+        said = []
+        if not self.has_index():
+            said.append(f"{name}: {by} has no index, so every pass reads the whole table")
+        if marks.unknown:
+            said.append(f"{name}: {counted(marks.unknown, 'row')} without {by}: every pass reads them all")
+        if marks.ahead:
+            said.append(
+                f"{name}: {counted(marks.ahead, 'row')} with a {by} that the source's clock has not reached: "
+                "every pass reads them; is it another time zone, or are these dates wrong?"
+            )
+        return said
 
     def unknown(self) -> sa.ColumnElement[bool]:
         """Rows that do not say when they changed."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -323,9 +326,16 @@ class Meddling(list[str]):
 def test_a_date_in_the_future_hides_no_later_change(to_postgresql: Pair) -> None:
     pair = to_postgresql
     pair.change("update customers set updated_at = '2037-01-01 00:00:00' where id = 3")
+    pair.plan.dry_run(pair.context)
+    said = "\n".join(pair.context.said)
+    assert "customers: then passes bring rows whose updated_at says that they changed since 20" in said
+    assert "rows that are gone are found by comparing keys" in said
+    assert "customers: updated_at has no index" in said
+    pair.context.said.clear()
     pair.copy()
     pair.change("update customers set name = 'seen', updated_at = NOW where id = 4")
     pair.change("update customers set name = 'seen too' where id = 3")
+    assert Migrate(catch_up="copy").dry_run(pair.context).output == {"behind": {"customers": 2, "orders": 0}}
     pair.catch_up()
     assert pair.target.rows("select name from customers where id in (3, 4) order by id") == [
         {"name": "seen too"},
@@ -354,3 +364,46 @@ def test_what_cannot_catch_up_is_refused_before_a_byte_moves(to_postgresql: Pair
     with pytest.raises(MigrationRefused, match=says):
         pair.copy()
     assert pair.target.scalar("select count(*) from customers") == 0
+
+
+@pytest.mark.parametrize("pair", [("mariadb", "postgresql")], indirect=True, ids="-".join)
+def test_a_delta_that_is_killed_again_and_again_ends_exactly(pair: Pair) -> None:
+    """Beside rows of others, so that the keys which it keeps have to be right too."""
+    pair.target.execute("insert into customers (id, name) values (900000, 'mobile')")
+    before = checksum(pair.target, "customers")
+    pair.with_plan(chunk_rows=500)
+    pair.copy()
+    changed_in_every_way(pair)
+    seed = random.randrange(1_000_000)  # noqa: S311 - moments to kill at
+    sys.stdout.write(f"seed {seed}\n")
+    moments = random.Random(seed)  # noqa: S311 - as above
+    for _ in range(3):
+        process = catching(pair)
+        assert process.stdout is not None
+        for _ in range(moments.randrange(1, 9)):
+            process.stdout.readline()
+        time.sleep(moments.random() * 0.05)
+        process.kill()
+        process.communicate(timeout=30)
+    out, err = catching(pair).communicate(timeout=90)
+    assert "caught up for good" in out, err
+    for table in ("customers", "orders"):
+        mine, theirs, _ = checksums_of_pair(
+            pair.source, Selection(table), pair.target, Selection(table, where="id < 900000" if table == "customers" else "")
+        )
+        assert mine == theirs
+    source = int(pair.source.scalar("select (select count(*) from customers) + (select count(*) from orders)"))
+    assert pair.tally() == (source, source, 0)
+    pair.undo()
+    assert checksum(pair.target, "customers") == before
+
+
+def catching(pair: Pair) -> subprocess.Popen[str]:
+    urls = [database.engine.url.render_as_string(hide_password=False) for database in (pair.source, pair.target)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.integration.transfer.catching_process", *urls],
+        cwd=Path(__file__).parents[3],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
