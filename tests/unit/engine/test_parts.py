@@ -457,7 +457,9 @@ def test_an_included_runbook_that_fails_fails_its_step_and_is_taken_up_again(tri
 
 
 def test_an_included_run_that_was_under_way_is_gone_on_with(trial: TrialOf) -> None:
-    inner = RUNBOOK.replace("id: x", "id: inner").replace("'true'", "{command: sleep 30, probe: 'true'}")
+    inner = RUNBOOK.replace("id: x", "id: inner").replace(
+        "'true'", "{command: until test -e go; do sleep 0.05; done, probe: 'true'}"
+    )
     run = trial("- {id: all, runbook: runbooks/inner.yaml}", kinds=None, files={"runbooks/inner.yaml": inner}).start()
 
     def inner_runs(_: object) -> bool:
@@ -466,14 +468,18 @@ def test_an_included_run_that_was_under_way_is_gone_on_with(trial: TrialOf) -> N
 
     run.until(inner_runs)
     assert run.interrupt().interrupted
-    assert run.start().wait(40).state is RunState.SUCCEEDED
+    run.start()
+    (run.root / "go").touch()
+    assert run.wait(40).state is RunState.SUCCEEDED
     with run.journal() as journal:
         assert [record.id for record in journal.runs() if ".all." in record.id] == [f"{run.run_id}.all.1"]
 
 
 def test_an_included_run_that_a_past_owner_still_has_is_waited_for(trial: TrialOf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("changeover.engine.including._OWNED_PAUSE", 0.05)
-    inner = RUNBOOK.replace("id: x", "id: inner").replace("'true'", "{command: sleep 30, probe: 'true'}")
+    inner = RUNBOOK.replace("id: x", "id: inner").replace(
+        "'true'", "{command: until test -e go; do sleep 0.05; done, probe: 'true'}"
+    )
     run = trial("- {id: all, runbook: runbooks/inner.yaml}", kinds=None, files={"runbooks/inner.yaml": inner}).start()
 
     def lines() -> list[str]:
@@ -486,5 +492,6 @@ def test_an_included_run_that_a_past_owner_still_has_is_waited_for(trial: TrialO
         run.start()
         run.until(lambda _: any("waiting for the included run" in line for line in lines()), "its patience")
         journal.release_lease(lease)
+    (run.root / "go").touch()
     assert run.wait(40).state is RunState.SUCCEEDED
     assert run.events(EventKind.STEP_FAILED, step="all") == []
