@@ -159,7 +159,12 @@ def test_pre_and_post_actions_do_not_run_on_the_way_back(trial: TrialOf, ledger:
 - id: close
   act: closed
   suspend: {what: the shop, resume_by: open}
-  undo: {act: {text: reopened, fails: 1, output: {n: 7}}, repeatable: true, retry: {times: 2, every: 0s}, verify: {look: {}}, capture: {n: $.n}}
+  undo:
+    act: {text: reopened, fails: 1, output: {n: 7}}
+    repeatable: true
+    retry: {times: 2, every: 0s}
+    verify: {look: {}}
+    capture: {n: $.n}
 - {id: open, act: {fails: 1}, on_failure: roll-back}
 """
     run = trial(steps)
