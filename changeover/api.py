@@ -47,6 +47,8 @@ from changeover.contracts import (
 )
 from changeover.counting import counted
 from changeover.errors import ChangeoverError, Mistake, Setback, Stopped, TimedOut, Unclear
+from changeover.remote.errors import HostVerdict
+from changeover.remote.fleet import Outcome, on_each
 from changeover.transfer.questions import (
     Checksum,
     Orphans,
@@ -81,10 +83,12 @@ __all__ = [
     "FunctionName",
     "Host",
     "HostName",
+    "HostVerdict",
     "Mistake",
     "Mode",
     "OnUnknown",
     "Orphans",
+    "Outcome",
     "PersonName",
     "Probe",
     "Probing",
@@ -115,6 +119,7 @@ __all__ = [
     "counted",
     "duplicates",
     "key",
+    "on_each",
     "orphans",
     "put_back",
     "rejected_rows",

@@ -8,8 +8,8 @@ from __future__ import annotations
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -69,15 +69,9 @@ class RemoteHost:
         wire = self._wire(command)
         hear = output or _ignore
         started = time.monotonic()
-        with ExitStack() as turns:
-            for turn in self._turns:
-                self._take_turn(turn, timeout, hear)
-                turns.callback(turn.release)
-            from changeover.remote.command import Attached  # noqa: PLC0415 - loads paramiko
-
-            transport, channel = self._session()
+        with self._taking_turns(timeout, hear):
             left = None if timeout is None else max(timeout - (time.monotonic() - started), 0.1)
-            return Attached(self._name, channel, transport, self._deadlines).run(wire, stdin, left, hear)
+            return self._attached(wire, stdin, left, hear)
 
     def upload(self, content: bytes | Path, target: str, *, mode: int = 0o644) -> Uploaded:
         """Put *content* at *target*; see :meth:`changeover.contracts.Host.upload`."""
@@ -86,7 +80,7 @@ class RemoteHost:
         path = target.removeprefix("~/")  # SFTP starts in the home directory
         if not path or "\0" in path or path.endswith("/"):
             raise CommandRefused(self._name, f"names no file to write: {target!r}")
-        with self._sending:
+        with self._sending, self._taking_turns(None, _ignore):
             remote = Remote(self._name, self._connected, self._deadlines, bool(self._login().become), self._short)
             return upload(remote, content, path, mode)
 
@@ -94,8 +88,15 @@ class RemoteHost:
         """Close the connection; a later command opens a new one."""
         self._connections.close(self._login())
 
+    def _attached(self, wire: str, stdin: bytes, timeout: float | None, hear: Callable[[str], None]) -> Completed:
+        from changeover.remote.command import Attached  # noqa: PLC0415 - loads paramiko
+
+        transport, channel = self._session()
+        return Attached(self._name, channel, transport, self._deadlines).run(wire, stdin, timeout, hear)
+
     def _short(self, command: str) -> Completed:
-        return self.run(command, timeout=self._deadlines.transfer * 4)  # hashing a big file takes its time
+        """Within the turn of an upload. Hashing a big file takes its time."""
+        return self._attached(self._wire(command), b"", self._deadlines.transfer * 4, _ignore)
 
     def _wire(self, command: str) -> str:
         if "\0" in command:
@@ -109,6 +110,14 @@ class RemoteHost:
             return command
         who = "" if become == ROOT else f"-u {shlex.quote(become)} "
         return f"sudo -n {who}-- /bin/sh -c {shlex.quote(command)}"
+
+    @contextmanager
+    def _taking_turns(self, timeout: float | None, hear: Callable[[str], None]) -> Iterator[None]:
+        with ExitStack() as turns:
+            for turn in self._turns:
+                self._take_turn(turn, timeout, hear)
+                turns.callback(turn.release)
+            yield
 
     def _take_turn(self, turn: threading.Semaphore, timeout: float | None, hear: Callable[[str], None]) -> None:
         ends = None if timeout is None else time.monotonic() + timeout

@@ -13,8 +13,13 @@ from changeover.counting import counted
 from changeover.errors import Setback, Unclear
 from changeover.remote.errors import HostVerdict
 from changeover.remote.fleet import AT_ONCE, Outcome, on_each
+from changeover.remote.job import ROOM
 
 _NAMED: Final = 5  # hosts named in a summary; the log has all
+#: Characters of a host's output that the log gets, from its beginning and from its end.
+LOGGED: Final = 2 * ROOM * 1024
+_END: Final = 64 * 1024
+_LONGEST_LINE: Final = 64 * 1024  # longer ones are cut in the log
 
 Work = Callable[[Host], dict[str, Value]]
 
@@ -79,30 +84,52 @@ def _size(written: int | str, total: int) -> int:
 
 
 class Ear:
-    """Hears what a command on a host writes, puts it into the log line by line, and passes a stop on to the host."""
+    """Hears what a command on a host writes, puts it into the log line by line, and passes a stop on to the host.
+
+    Of very long outputs the log gets as much as a host keeps of a detached command: the beginning, and a little of the end.
+    """
 
     def __init__(self, context: Context, host: str, turn: threading.Lock) -> None:
         self._context = context
         self._host = host
         self._turn = turn  # one lock for all hosts of a step: their lines must not run into each other
         self._open = ""
+        self._room = LOGGED
+        self._end = ""
+        self._left_out = 0
 
     def __call__(self, piece: str) -> None:
         """Take *piece* in; empty ones only ask whether to go on. Raises Stopped."""
         self._context.check_stopped()
         *lines, self._open = (self._open + piece).split("\n")
+        if len(self._open) > _LONGEST_LINE:
+            lines, self._open = [*lines, self._open], ""
         self._write(lines)
 
     def close(self) -> None:
-        """Log a last line that has no end."""
+        """Log a last line that has no end, and the end of what was too long."""
         if self._open:
             self._write([self._open])
             self._open = ""
+        if self._left_out:
+            self._log(f"{self._host}: ... {self._left_out} characters left out ...\n")
+        if self._end:
+            self._log(self._end)
+            self._end = ""
 
     def _write(self, lines: Sequence[str]) -> None:
-        if lines:
-            with self._turn:
-                self._context.log("".join(f"{self._host}: {line}\n" for line in lines))
+        text = "".join(f"{self._host}: {line}\n" for line in lines)
+        if self._room > 0 and text:
+            self._room -= len(text)
+            self._log(text)
+        elif text:
+            kept = self._end + text
+            self._end = kept[-_END:]
+            self._left_out += len(kept) - len(self._end)
+
+    def _log(self, text: str) -> None:
+        with self._turn:
+            self._context.log(text)
 
 
 def on_hosts(context: Context, names: Sequence[str], work: Work, *, batches: Batches, changes: bool) -> Result:

@@ -23,9 +23,9 @@ _GLOBAL: Final = """\
 global
   maxconn 2000
   stats socket {socket} mode 600 level admin
-defaults
+{state_file}defaults
   mode http
-  timeout connect 2s
+{load_state}  timeout connect 2s
   timeout client 60s
   timeout server 60s
   timeout http-keep-alive 60s
@@ -74,9 +74,12 @@ def version() -> str:
     return words[2].partition("-")[0] if len(words) > 2 else ""  # noqa: PLR2004 - "HAProxy version 2.6.12-1 ..."
 
 
-def start(folder: Path, targets: Mapping[str, str], *, ports: Mapping[str, int] | None = None) -> HaproxyServer:
+def start(
+    folder: Path, targets: Mapping[str, str], *, ports: Mapping[str, int] | None = None, state_file: Path | None = None
+) -> HaproxyServer:
     """Start a haproxy with a door to each of *targets* (name -> URL), on *ports* or on free ones.
 
+    *state_file*: where it looks for how its servers were set when it was last told to keep that.
     Its files are kept when *folder* is there already: then it starts as it was. Raises DidNotStart, or LookupError when none
     is installed.
     """
@@ -89,7 +92,11 @@ def start(folder: Path, targets: Mapping[str, str], *, ports: Mapping[str, int] 
         if not paths[name].exists():
             paths[name].write_text("".join(line.format(target) for target in targets), encoding="utf-8")
     chosen = {name: (ports or {}).get(name) or processes.free_port() for name in targets}
-    parts = [_GLOBAL.format(socket=paths["socket"])]
+    state = {
+        "state_file": f"  server-state-file {state_file}\n" if state_file else "",
+        "load_state": "  load-server-state-from-file global\n" if state_file else "",
+    }
+    parts = [_GLOBAL.format(socket=paths["socket"], **state)]
     for name, url in targets.items():
         target = urlsplit(url).netloc
         parts.append(_DOOR.format(name=name, port=chosen[name], target=target, map=paths["map"], says=paths["says"]))

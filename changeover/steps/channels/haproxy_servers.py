@@ -26,13 +26,18 @@ class HaproxyServers:
     place: Place
 
     def standing(self) -> Standing:
-        """What the servers are set to."""
+        """What the servers are set to, and whether a restart would keep it."""
         words = self._words()
         ready = [server for server, word in words.items() if word == "ready"]
         differs = ""
         if 0 < len(ready) < len(words):
             others = ", ".join(f"{server} is {word}" for server, word in words.items() if word != "ready")
             differs = f"{', '.join(ready)} ready, but {others}"
+        elif self.entry.state_file and (kept := self._kept()) != words:
+            lost = ", ".join(
+                f"{server} {kept.get(server, 'as configured')}" for server in words if kept.get(server) != words[server]
+            )
+            differs = f"a restart of haproxy would make {lost}"
         return Standing(EVERYBODY if ready else NOBODY, dict(words), differs)
 
     def close(self, announcement: Announcement) -> None:  # noqa: ARG002 - haproxy's own error page speaks
@@ -58,16 +63,25 @@ class HaproxyServers:
         return under_way(self._runtime, self.entry.backend, self.entry.servers)
 
     def _words(self) -> dict[str, str]:
-        runtime, found = self._runtime, {}
-        for line in runtime.ask(f"show servers state {self.entry.backend}").splitlines():
+        runtime = self._runtime
+        found = self._read(runtime.ask(f"show servers state {self.entry.backend}"))
+        missing = [server for server in self.entry.servers if server not in found]
+        if missing:
+            raise runtime.broken(f"backend {self.entry.backend} has no server {', '.join(missing)}")
+        return found
+
+    def _kept(self) -> dict[str, str]:
+        """What a restart would go by."""
+        return self._read(self.place.read(self.entry.state_file) or "")
+
+    def _read(self, table: str) -> dict[str, str]:
+        found = {}
+        for line in table.splitlines():
             fields = line.split()
             if len(fields) > 6 and fields[1] == self.entry.backend and fields[3] in self.entry.servers:  # noqa: PLR2004 - its columns
                 bits = int(fields[6])
                 found[fields[3]] = "maint" if bits & _MAINTENANCE else "drain" if bits & _DRAINED else "ready"
-        missing = [server for server in self.entry.servers if server not in found]
-        if missing:
-            raise runtime.broken(f"backend {self.entry.backend} has no server {', '.join(missing)}")
-        return {server: found[server] for server in self.entry.servers}
+        return found
 
     def _set(self, words: Mapping[str, str]) -> None:
         for server, word in words.items():

@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import stat
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 
 from changeover.remote.errors import CommandRefused, HostSetback, HostVerdict
+from changeover.remote.hosts import Hosts
 from changeover.remote.login import Deadlines
+from changeover.runbook.systems import HostEntry, Systems
 
 
 def test_a_file_arrives_whole_with_its_mode_and_nothing_is_left_beside_it(make_host: Any, tmp_path: Path) -> None:
@@ -140,6 +143,39 @@ def test_a_connection_that_died_before_the_transfer_is_replaced(make_host: Any, 
     host = make_host()
     os.kill(int(host.run("echo $PPID").stdout), signal.SIGKILL)
     assert host.upload(b"new", str(tmp_path / "file")).changed
+
+
+class Waiting(io.BytesIO):
+    """A file whose reading takes until the test says."""
+
+    def __init__(self, begun: threading.Event, goes_on: threading.Event) -> None:
+        super().__init__(b"new")
+        self._begun, self._goes_on = begun, goes_on
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._begun.set()
+        self._goes_on.wait(30)
+        return super().read(size)
+
+
+def test_a_groups_concurrency_holds_for_uploads_too(sshd: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = HostEntry(sshd.address, sshd.port, sshd.user, str(sshd.key), str(sshd.known_hosts))
+    systems = Systems(hosts={"a": entry, "b": entry}, groups={"both": ("a", "b")}, limits={"both": 1})
+    begun, goes_on, told = threading.Event(), threading.Event(), []
+    monkeypatch.setattr("changeover.remote.transfer.opened", lambda _content: Waiting(begun, goes_on))
+    with Hosts(systems, base=tmp_path, secret=str) as hosts:
+        a, b = hosts.select(["both"])
+        b.run("true")
+        sending = threading.Thread(target=lambda: told.append(a.upload(b"new", str(tmp_path / "file")).changed))
+        sending.start()
+        assert begun.wait(30)
+        with pytest.raises(HostSetback, match="kept it waiting") as caught:  # b waits for its turn as long as a sends
+            b.run("true", timeout=1)
+        assert caught.value.verdict is HostVerdict.TIME_OUT
+        goes_on.set()
+        sending.join()
+        assert b.run("echo now").stdout == "now\n"
+    assert told == [True]
 
 
 def test_a_host_without_sftp_is_told_so(make_host: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import shlex
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +18,7 @@ from changeover.contracts import Completed, Found, OnUnknown, Uploaded
 from changeover.errors import Stopped
 from changeover.remote.errors import HostSetback, HostUnclear, HostVerdict
 from changeover.runbook.values import ParametersRefused
-from changeover.steps.on_hosts import Batches, HostsFailed, HostsUnclear
+from changeover.steps.on_hosts import Batches, Ear, HostsFailed, HostsUnclear
 from changeover.steps.project_files import FileNotReadable
 from changeover.steps.script import Script
 from changeover.testing import FakeContext
@@ -256,3 +258,31 @@ def test_it_may_have_happened_means(bound: Any) -> None:
     assert bound("ssh", "{on: h1, run: a, changes: false}").on_unknown is OnUnknown.RERUN
     assert bound("script", "{on: h1, text: a}").on_unknown is OnUnknown.PROBE
     assert bound("upload", "{on: h1, to: /x, text: a}").on_unknown is OnUnknown.PROBE
+
+
+def heard(context: FakeContext, *pieces: str) -> str:
+    ear = Ear(context, "a", threading.Lock())
+    for piece in pieces:
+        ear(piece)
+    ear.close()
+    return "".join(context.logged)
+
+
+def test_the_log_gets_the_beginning_and_the_end_of_an_output_without_end(
+    context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("changeover.steps.on_hosts.LOGGED", 1000)
+    lines = [f"line {number}\n" for number in range(100_000)]
+    logged = heard(context, *("".join(lines[begin : begin + 50]) for begin in range(0, len(lines), 50)))
+    assert logged.startswith("a: line 0\na: line 1\n")
+    assert logged.endswith("a: line 99998\na: line 99999\n")
+    left_out = re.search(r"a: \.\.\. (\d+) characters left out \.\.\.\n", logged)
+    assert left_out is not None
+    assert len(logged) - len(left_out[0]) + int(left_out[1]) == sum(len(line) + len("a: ") for line in lines)
+    assert len(logged) < 1000 + 2000 + 65 * 1024
+
+
+def test_a_line_without_end_does_not_grow_in_memory(context: FakeContext) -> None:
+    logged = heard(context, *["x" * 10_000] * 20)
+    assert max(len(line) for line in logged.splitlines()) < 80_000
+    assert logged.count("x") == 200_000

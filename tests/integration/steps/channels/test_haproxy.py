@@ -226,3 +226,45 @@ def test_servers_are_drained_and_made_ready(bound: Any, context: Any, behind_hap
     context.systems = {"channels": {"web-shop": replace(entry, servers=("app", "none"))}}
     with pytest.raises(ChannelBroken, match="backend web-shop has no server none"):
         bound("channel", "{close: web-shop}").run(context)
+
+
+def test_servers_stay_as_they_are_set_when_haproxy_restarts_with_its_state_file(
+    bound: Any, context: Any, behind_haproxy: Any, balancer: Any, shop: Any
+) -> None:
+    state_file = context.folder / "servers.state"
+    entry = ChannelEntry("haproxy", socket=str(balancer.socket), backend="web-shop", servers=("app",), state_file=str(state_file))
+    context.systems = {"channels": {"web-shop": entry}}
+    close, port = bound("channel", "{close: web-shop}"), int(balancer.doors["web-shop"].rpartition(":")[2])
+    servers: list[Any] = [balancer]
+
+    def restart() -> None:
+        processes.end(servers[-1].process)
+        servers.append(haproxy.start(balancer.folder, {"web-shop": shop.url}, ports={"web-shop": port}, state_file=state_file))
+
+    try:
+        close.run(context)
+        restart()
+        assert close.probe(context).found is Found.DONE
+        bound("channel", "{open: web-shop}").run(context)
+        restart()
+        assert bound("channel", "{open: web-shop}").probe(context).found is Found.DONE
+        assert httpx.get(balancer.doors["web-shop"]).status_code == 200
+    finally:
+        processes.end(servers[-1].process)
+
+
+def test_servers_that_a_restart_would_set_otherwise_are_not_done(
+    bound: Any, context: Any, behind_haproxy: Any, balancer: Any
+) -> None:
+    state_file = context.folder / "servers.state"
+    entry = ChannelEntry("haproxy", socket=str(balancer.socket), backend="web-shop", servers=("app",), state_file=str(state_file))
+    context.systems = {"channels": {"web-shop": entry}}
+    close = bound("channel", "{close: web-shop}")
+    close.run(context)
+    assert close.probe(context).found is Found.DONE
+    state_file.unlink()
+    probe = close.probe(context)
+    assert probe.found is Found.PARTIAL
+    assert "a restart of haproxy would make app as configured" in probe.summary
+    close.run(context)
+    assert close.probe(context).found is Found.DONE
