@@ -21,6 +21,7 @@ from changeover.remote.this_machine import ThisMachine
 SCRIPTS = [
     Path(changeover.remote.__file__).with_name("job.sh"),
     *(Path(__file__).parents[3] / "runbooks" / "telecom-crm").glob("*.sh"),
+    *(Path(__file__).parents[3] / "docs" / "how-to" / "packages").glob("*.sh"),
 ]
 SHELLS = {"dash": "dash", "bash": "bash --posix", "busybox": "busybox sh"}
 
