@@ -20,7 +20,8 @@ from changeover.remote.errors import HostSetback, HostUnclear, HostVerdict
 from changeover.remote.file_hash import digest_of, hash_command, hash_in, opened
 from changeover.remote.login import Deadlines
 
-_PIECE: Final = 1024 * 1024
+#: Bytes of one write: with what SSH and SFTP put around them they fill one packet, and no second one is begun for the rest.
+_PIECE: Final = 32_640
 
 
 @dataclass(frozen=True, slots=True)
