@@ -317,6 +317,13 @@ class Context(Protocol):
         """
         ...
 
+    def rehearsed(self) -> Mapping[str, Value]:
+        """The figures that this step told last in the latest rehearsal of the runbook in which it passed; ``at``: when, ISO.
+
+        Empty when it was never rehearsed.
+        """
+        ...
+
     @property
     def control_file(self) -> Path:
         """The file by which people can adjust this step as well as by a command."""

@@ -94,6 +94,7 @@ class FakeContext:
 
     Attributes:
         adjustments: what ``context.adjusted()`` answers.
+        rehearsal: what ``context.rehearsed()`` answers.
         databases, host_names, systems, secrets, functions, steps: what ``context.database("crm")`` and its like answer.
         said, logged, progressed: what the code under test has told.
         stopped: set a reason, and the next look at it raises Stopped.
@@ -116,6 +117,7 @@ class FakeContext:
     passed_at: Mapping[str, float] = field(default_factory=dict)  # step -> reading of clock.monotonic()
     seconds_left: float | None = None
     adjustments: dict[str, Value] = field(default_factory=dict)
+    rehearsal: Mapping[str, Value] = field(default_factory=dict)
     stopped: str = ""
     said: list[str] = field(default_factory=list)
     logged: list[str] = field(default_factory=list)
@@ -149,6 +151,9 @@ class FakeContext:
 
     def adjusted(self) -> Mapping[str, Value]:
         return dict(self.adjustments)
+
+    def rehearsed(self) -> Mapping[str, Value]:
+        return self.rehearsal
 
     @property
     def control_file(self) -> Path:

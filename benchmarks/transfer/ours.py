@@ -64,6 +64,10 @@ class Alone:
     def check_stopped(self) -> None:
         """Never."""
 
+    def rehearsed(self) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
     def adjusted(self) -> dict[str, Any]:
         """Nobody steers it."""
         return {}

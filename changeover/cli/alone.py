@@ -175,6 +175,10 @@ class AloneContext:
             self.say(f"{content.by}: {words_of(content.changes)}")
         return self._set
 
+    def rehearsed(self) -> Mapping[str, Value]:
+        """There is no journal that would know."""
+        return {}
+
     def remaining(self) -> float | None:
         return None
 

@@ -122,9 +122,10 @@ def _words(found: Rehearsed) -> list[str]:
         if table.refused:
             lines.append(f"  about {counted(table.expected_rejects, 'dead letter')} to expect of all rows")
         lines += [f"  {each.column}: {counted(each.rows, 'row')} for which {each.parent} brings no row" for each in table.orphans]
-    minutes = found.expected_seconds / 60
+    whole, tail = (seconds / 60 for seconds in (found.expected_seconds, found.expected_tail))
     lines.append(
-        f"all rows would take about {minutes:,.1f} min at this rate, without indexes made later and without verification"
+        f"all rows would take about {whole:,.1f} min at this rate, {tail:,.1f} of them after the last row of each table "
+        "(counting, counters, statistics, indexes made later); foreign keys are not in a sample"
     )
     return lines
 
@@ -143,6 +144,7 @@ def _as_json(found: Rehearsed) -> dict[str, Any]:
         },
         "seconds": round(found.seconds, 3),
         "expected_seconds": round(found.expected_seconds, 1),
+        "expected_tail": round(found.expected_tail, 1),
     }
 
 

@@ -282,6 +282,11 @@ def _speed(speed: Speed, unit: str, zone: ZoneInfo, *, held: bool) -> Iterator[T
         yield render.styled((f"required {speed.required:,.0f} for the {speed.required_for}", CARE if slow else FINE))
     worst = f", at worst {render.clock(speed.ends_worst, zone)}" if speed.ends_worst > speed.ends_likely else ""
     yield Text(f"done {render.clock(speed.ends_likely, zone)}{worst}")
+    if speed.tail is None:
+        yield render.styled(("what comes after the rows was never measured", FAINT))
+    elif speed.tail_from is not None:
+        measured = f"{speed.tail_from.astimezone(zone):%Y-%m-%d}"
+        yield Text(f"{render.duration(speed.tail)} of that after the rows, measured in rehearsal of {measured}")
     if speed.table and speed.table_ends is not None:
         yield render.styled((render.safe(f"table {speed.table} {render.clock(speed.table_ends, zone)}"), FAINT))
     if speed.part:

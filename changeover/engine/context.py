@@ -47,6 +47,10 @@ class Surroundings(Protocol):
         """What the journal knows of *step*, and so what people have set for it."""
         ...
 
+    def rehearsed(self, step: str) -> Mapping[str, Value]:
+        """The figures of *step* in the latest rehearsal."""
+        ...
+
     def include(self, file: str, inputs: Mapping[str, Value], context: AttemptContext) -> Result:
         """Run another runbook to its end."""
         ...
@@ -178,6 +182,9 @@ class AttemptContext:
 
     def parameters_of(self, step: str) -> StepKind:
         return self.surroundings.parameters_of(step)
+
+    def rehearsed(self) -> Mapping[str, Value]:
+        return self.surroundings.rehearsed(self.step)
 
     @property
     def control_file(self) -> Path:

@@ -35,6 +35,10 @@ class _Alone:
         """Nobody adjusts a check."""
         return StepRecord(step)
 
+    def rehearsed(self, step: str) -> Mapping[str, Value]:  # noqa: ARG002 - the protocol's
+        """Nothing of a check."""
+        return {}
+
     def include(self, file: str, inputs: Mapping[str, Value], context: AttemptContext) -> Result:  # noqa: ARG002 - the protocol's
         """Refuse: there is no run."""
         raise Setback(f"an exit check cannot run {file}")

@@ -22,6 +22,7 @@ from changeover.errors import Mistake
 from changeover.journal.events import Draft, EventKind
 from changeover.journal.fold import StepRecord
 from changeover.journal.records import RunRecord
+from changeover.journal.rehearsed import rehearsed
 from changeover.plan.model import Plan, PlannedStep
 from changeover.runbook.bundle import Bundle
 from changeover.runbook.model import Step
@@ -178,6 +179,10 @@ class Runtime:
     def adjusted(self, step: str) -> StepRecord:
         """What is known of *step*; from any thread."""
         return self.projection.record.step(step)
+
+    def rehearsed(self, step: str) -> Mapping[str, Value]:
+        """The figures of *step* in the latest rehearsal; from any thread."""
+        return rehearsed(self.recorder.journal, self.run, step)
 
     def include(self, file: str, inputs: Mapping[str, Value], context: AttemptContext) -> Result:
         """Run another runbook to its end; from a step's thread."""

@@ -27,7 +27,8 @@ class Speed:
     required_by: datetime | None
     ends_likely: datetime
     ends_worst: datetime
-    tail: timedelta  # of that, what comes after the last unit
+    tail: timedelta | None  # of that, what comes after the last unit; None: that was never measured
+    tail_from: datetime | None  # the rehearsal in which that was measured; None: it was on the parts that are done
     table: str  # the part that is at work now; empty when it has none
     table_ends: datetime | None
     part: str  # what comes after a table's rows and is at work now, such as `index 3 of 7`
@@ -63,7 +64,8 @@ def speed_of(planned: PlannedStep, record: StepRecord, deadlines: Deadlines, now
         required_by=by if required is not None else None,
         ends_likely=likely,
         ends_worst=max(likely, worst),
-        tail=tail,
+        tail=tail if actual.tail is not None or "tail_from" not in figures else None,
+        tail_from=_moment(figures.get("tail_from")),
         table=str(figures.get("table") or ""),
         table_ends=_table_ends(figures, actual, now),
         part=str(figures.get("part") or ""),
@@ -86,6 +88,13 @@ def _table_ends(figures: Mapping[str, Value], actual: Actual, now: datetime) -> 
     if done is None or total is None or not actual.rate:
         return None
     return now + timedelta(seconds=min(max(total - done, 0.0) / actual.rate, 365 * 86_400.0))
+
+
+def _moment(text: Value) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) and text else None
+    except ValueError:
+        return None
 
 
 def _figures(record: StepRecord) -> Mapping[str, Value]:

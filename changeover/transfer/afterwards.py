@@ -75,6 +75,8 @@ def choice_of(plan: TablePlan, writing: sa.Connection, rows_before: int) -> Choi
             why = "a row without its parent could not be put aside afterwards, for its key is not one integer"
         if not why and definition.sort is Made.FOREIGN_KEY and plan.mapping.catching_up is not None:
             why = "the source is in use, so a row may come before its parent"
+        if not why and definition.sort is Made.FOREIGN_KEY and plan.mapping.catching_up is not None:
+            why = "the table follows its source, and a parent may come after its child"
         if why:
             stays.append((definition, why))
         else:

@@ -24,6 +24,7 @@ from changeover.transfer.deferred import taken_by_others
 from changeover.transfer.failing import ConnectionLost, CopyFailed
 from changeover.transfer.governing import Governor
 from changeover.transfer.mapping import Mapped
+from changeover.transfer.meter import TIES
 from changeover.transfer.onlooker import Onlooker
 from changeover.transfer.orders import Job
 from changeover.transfer.pace import Paced
@@ -110,6 +111,7 @@ class Report:
     tables: dict[str, TableReport]
     seconds: float
     caught_up: CaughtUp | None = None
+    tail: float = 0.0  # of these seconds, what came after the rows of the tables
 
     @property
     def rows(self) -> int:
@@ -214,6 +216,7 @@ class _Copy:
         self.planned = {record.number: record.rows_planned for record in records}
         self.total = sum(self.planned.values())
         self.copied = tuple(zip(plans, records, strict=True))
+        self.governor.tail.plan({record.target: record.rows_planned for record in records})
         read_before = self.attempt.copied = self._once(self.control.tally).read
         if resumed:
             self.context.say(f"going on after {read_before:,} of {counted(self.total, 'row')}")
@@ -233,7 +236,10 @@ class _Copy:
             if self.workers is not None:
                 self.workers.close()
         caught_up = self._catch_up([pair for pair in self.copied if pair[0].mapping.catching_up is not None], tables)
-        return Report(tables, self.context.clock.monotonic() - self.started, caught_up)
+        report = Report(tables, self.context.clock.monotonic() - self.started, caught_up, self.governor.tail.seconds)
+        tally = self._once(self.control.tally)
+        self.governor.finished(tally.read, rejected=tally.rejected)
+        return report
 
     def _catch_up(self, following: Sequence[tuple[TablePlan, TableRecord]], tables: dict[str, TableReport]) -> CaughtUp | None:
         """Bring what changed meanwhile into the tables that follow their source."""
@@ -315,18 +321,19 @@ class _Copy:
 
     def _constraints(self, plans: Sequence[TablePlan], records: Sequence[TableRecord], *, finished: int) -> None:
         """What ties tables together, once both have come."""
-        since = self.context.clock.monotonic()
+        self.governor.tail.begins(TIES)
         self.afterwards.constraints(plans, records, finished=finished)
-        self.governor.tail.measured(0, self.context.clock.monotonic() - since)
+        self.governor.tail.ends(TIES, sum(self.planned.values()))
 
     def _table(self, plan: TablePlan, record: TableRecord, *, resumed: bool) -> None:
         again = resumed and self.work.try_letters_again(plan, record)
-        arrived_at: float | None = None
+        arrived = False
         if record.state is TableState.PLANNED or again:
             self.afterwards.before_rows(plan)
             for chunk in self._chunks(plan, record):
                 self._arrived(plan, chunk)
-            arrived_at = self.context.clock.monotonic()
+            arrived = True
+            self.governor.tail.begins(plan.into)
             if plan.refers_to_itself:
                 while self.work.try_letters_again(plan, record):  # a row may refer to one that came after it
                     pass
@@ -338,8 +345,10 @@ class _Copy:
         self.afterwards.after_rows(plan)
         if again or record.state is not TableState.DONE:
             self._finish_table(plan, record)
-        if arrived_at is not None:
-            self.governor.tail.measured(self._report_of(plan).source, self.context.clock.monotonic() - arrived_at)
+        if arrived:
+            self.governor.tail.ends(plan.into, self.planned[plan.number])
+        else:
+            self.governor.tail.is_done(plan.into)
 
     def _report_of(self, plan: TablePlan) -> TableReport:
         tally = self._once(lambda connection: self.control.tally(connection, plan.number))

@@ -99,7 +99,7 @@ class Governor:
         self._context = context
         self._throttle = throttle
         self.meter = Meter(context.clock)
-        self.tail = Tail()
+        self.tail = Tail.known(context.clock, context.rehearsed())
         pairs = ((source, throttle.probe), (target, throttle.target_probe))
         self._watched = [
             _Watched(database.name, Gauge(database, probe), Brake(probe)) for database, probe in pairs if probe is not None
@@ -152,6 +152,10 @@ class Governor:
         self._done, self._total, self._figures = done, total, figures
         self._tell(self._context.clock.monotonic())
 
+    def finished(self, rows: int, **figures: Value) -> None:
+        """All is there: what it took after the rows is for the next run to know."""
+        self.arrived(rows, rows, **figures, **self.tail.figures)
+
     def _take_readings(self, watched: _Watched) -> None:
         for reading in watched.gauge.new():
             if isinstance(reading, str):
@@ -190,9 +194,10 @@ class Governor:
         figures: dict[str, Value] = {"rate": round(self.meter.now, 1), "mean": round(self.meter.mean, 1), **self._figures}
         if self._reason:
             figures["because"] = self._reason
-        tail = self.tail.expected(max(self._total, 0))
-        if tail is not None:
-            figures["tail"] = round(max(tail - self.tail.seconds, 0.0), 1)
+        left = self.tail.left
+        if left is not None:
+            figures["tail"] = round(left, 1)
+        figures["tail_from"] = self.tail.since if self.tail.rehearsed else ""
         self._context.progress(self._done, self._total, "rows", **figures)
 
 

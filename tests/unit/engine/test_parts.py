@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from changeover.contracts import Mode, RunState, StepState
+from changeover.contracts import Mode, RunState, StepState, Value
 from changeover.engine import failpoints, prefect_server
 from changeover.engine.clock import SystemClock
 from changeover.engine.context import LINE_LIMIT, LINES_LIMIT, AttemptContext
@@ -196,6 +196,9 @@ class Surroundings:
     def parameters_of(self, step: str) -> Any:
         return step
 
+    def rehearsed(self, step: str) -> dict[str, Value]:
+        return {"tail": 5, "at": step}
+
     def include(self, file: str, inputs: Any, context: Any) -> Any:
         return file
 
@@ -227,6 +230,7 @@ def test_a_context_knows_its_attempt(tmp_path: Path) -> None:
     assert context.remaining() == 10.0
     assert context.since("a") == 5.0
     assert str(context.include("x", {})) == "x"
+    assert context.rehearsed() == {"tail": 5, "at": "copy"}
     assert str(context.parameters_of("b")) == "b"
 
 

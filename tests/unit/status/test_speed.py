@@ -48,6 +48,25 @@ def test_what_comes_after_the_rows_counts_into_the_end_and_into_what_is_required
     assert speed.required == pytest.approx(3_600_000 / 2400)
 
 
+def test_it_is_said_where_what_comes_after_the_rows_was_measured(told: Told) -> None:
+    rehearsed = copying(told, 3_600_000, rate=1000.0, mean=1000.0, tail=1500.0, tail_from="2027-03-06T18:00:00+00:00")
+    for width in (80, 120):
+        assert "25m of that after the rows, measured in rehearsal of 2027-03-06" in " ".join(lines(rehearsed, width).split())
+    speed = rehearsed.step("load").speed
+    assert speed is not None
+    assert speed.ends_worst - speed.ends_likely == timedelta(minutes=42, seconds=30)  # the tail has a worst case, too
+
+
+def test_a_tail_that_was_never_measured_is_not_passed_off_as_none(told: Told) -> None:
+    status = copying(told, 3_600_000, rate=1000.0, mean=1000.0, tail_from="", part="index 3 of 7")
+    speed = status.step("load").speed
+    assert speed is not None
+    assert (speed.tail, speed.tail_from, speed.part) == (None, None, "index 3 of 7")
+    said = " ".join(lines(status).split())
+    assert "what comes after the rows was never measured" in said
+    assert "index 3 of 7" in said
+
+
 def test_at_worst_it_goes_on_as_slowly_as_now(told: Told) -> None:
     speed = copying(told, 3_600_000, rate=500.0, mean=1000.0).step("load").speed
     assert speed is not None

@@ -49,7 +49,7 @@ def test_every_row_arrives_and_is_counted(source: OpenDatabase, target: OpenData
         "seconds": 0,
     }
     assert target.rows("select * from customers order by id") == source.rows("select * from customers order by id")
-    assert context.progressed == [(10, 25, "rows"), (20, 25, "rows"), (25, 25, "rows")]
+    assert context.progressed == [(10, 25, "rows"), (20, 25, "rows"), (25, 25, "rows"), (25, 25, "rows")]
 
 
 def test_a_second_run_copies_nothing_twice(source: OpenDatabase, target: OpenDatabase, context: FakeContext) -> None:

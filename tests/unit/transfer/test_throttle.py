@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from changeover.testing import FakeClock
-from changeover.transfer.meter import Meter, Tail
+from changeover.transfer.meter import TIES, Meter, Tail
 from changeover.transfer.throttle import SLOWEST, Brake, Load, LoadProbe, Throttle
 
 
@@ -93,8 +95,40 @@ def test_the_meter_of_a_copy_that_stands_still_falls_to_nothing() -> None:
     assert meter.mean > 0
 
 
-def test_the_tail_is_expected_as_it_was_on_the_tables_before() -> None:
-    tail = Tail()
-    assert tail.expected(100) is None
-    tail.measured(1_000, 2.0)
-    assert tail.expected(10_000) == pytest.approx(20.0)
+def test_what_comes_after_the_rows_is_expected_as_it_was_on_the_tables_before() -> None:
+    clock = FakeClock()
+    tail = Tail(clock)
+    tail.plan({"parents": 1_000, "children": 10_000})
+    assert tail.left is None
+    tail.begins("parents")
+    clock.advance(2)
+    tail.ends("parents", 1_000)
+    assert tail.left == pytest.approx(20.0)
+    tail.begins("children")
+    clock.advance(5)
+    assert tail.left == pytest.approx(15.0)
+    clock.advance(100)
+    assert tail.left == 0
+
+
+def test_what_was_rehearsed_counts_by_table_and_by_rows_and_the_next_run_knows_what_this_one_needed() -> None:
+    clock = FakeClock()
+    first = Tail(clock)
+    first.plan({"parents": 100, "children": 1_000})
+    for table, seconds, rows in (("parents", 3.0, 100), ("children", 5.0, 1_000), (TIES, 1.0, 1_100), (TIES, 1.0, 1_100)):
+        first.begins(table)
+        clock.advance(seconds)
+        first.ends(table, rows)
+    told = {**json.loads(json.dumps(first.figures)), "at": "2027-03-06T18:00:00+00:00"}
+    night = Tail.known(clock, told)
+    night.plan({"parents": 1_000, "children": 10_000, "new": 1_100})
+    assert night.since == "2027-03-06T18:00:00+00:00"
+    usual = 8.0  # a table that was not rehearsed needs what the others needed together, by its rows
+    assert night.left == pytest.approx(30.0 + 50.0 + 2.0 * 12_100 / 1_100 + usual)
+    night.is_done("parents")
+    assert night.left == pytest.approx(50.0 + 22.0 + usual)
+
+
+@pytest.mark.parametrize("tails", [None, 3, [], {"parents": 3}, {"parents": ["many", 2]}, {"parents": [1, 2, 3]}])
+def test_what_nobody_understands_of_a_rehearsal_is_not_known(tails: Any) -> None:
+    assert Tail.known(FakeClock(), {"tails": tails, "at": 5}).rehearsed == {}
