@@ -27,8 +27,9 @@ from changeover.transfer.mapping import Mapped, Sequences, Swap, TableMapping, T
 from changeover.transfer.throttle import Throttle
 
 if TYPE_CHECKING:
-    from changeover.transfer.copying import Migration, Report
+    from changeover.transfer.copying import Migration
     from changeover.transfer.onlooker import Onlooker
+    from changeover.transfer.reports import Report
 
 
 #: The target keeps 200 characters, with a step's name behind it.
@@ -216,8 +217,8 @@ class Migrate:
             return self._taken_back(context)
         if self.catch_up:
             return self._caught_up(context)
-        from changeover.transfer.copying import summary  # noqa: PLC0415 - loads SQLAlchemy
         from changeover.transfer.reconcile.between_chunks import CheapLook  # noqa: PLC0415
+        from changeover.transfer.reports import summary  # noqa: PLC0415 - loads SQLAlchemy
 
         # rows that change meanwhile would look like differences
         follows = any(table.catching_up for table in self.mapped.tables)
@@ -240,8 +241,9 @@ class Migrate:
         return Result(f"would bring {counted(sum(found.values()), 'changed row')} from {forward.source}{last}", {"behind": found})
 
     def _caught_up(self, context: Context) -> Result:
-        from changeover.transfer.copying import Migration, summary  # noqa: PLC0415 - loads SQLAlchemy
+        from changeover.transfer.copying import Migration  # noqa: PLC0415 - loads SQLAlchemy
         from changeover.transfer.probing import Standing, standing  # noqa: PLC0415
+        from changeover.transfer.reports import summary  # noqa: PLC0415 - loads SQLAlchemy
 
         forward = _forward(context, self.catch_up)
         if not any(table.catching_up for table in forward.mapped.tables):

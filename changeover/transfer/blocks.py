@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from changeover.transfer.carrying import Field, field_of
 from changeover.transfer.changes import Unfit
 from changeover.transfer.chunks import Range
-from changeover.transfer.encoding import copied_text, counts, escaped
+from changeover.transfer.encoding import copied_text, escaped, marks
 from changeover.transfer.planning import TablePlan, converted
 from changeover.transfer.reading import Reader, authored, literal, within
 
@@ -80,7 +80,7 @@ class BlockReader:
             return Refused.TOO_LARGE
         if block is None or warnings or doubts or b"\0" in block:
             return Refused.IN_DOUBT
-        if counts(block) != (rows * (len(self.form.fields) - 1), rows - 1, nulls):
+        if marks(block) != rows * len(self.form.fields) - 1 + nulls:
             return Refused.IN_DOUBT
         try:
             text = escaped(self._made(block))

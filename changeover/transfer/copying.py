@@ -5,9 +5,9 @@ It may be killed at any moment and run again: what the target holds is what its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -19,25 +19,24 @@ from changeover.transfer.adapters import dialect_of
 from changeover.transfer.afterwards import Afterwards, Choice, choice_of, only_postgresql
 from changeover.transfer.chunk_work import ChunkWork
 from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableRecord, TableState, Tally
-from changeover.transfer.databases import Address, DatabaseUnreachable, reason
+from changeover.transfer.databases import DatabaseUnreachable, reason
 from changeover.transfer.deferred import taken_by_others
-from changeover.transfer.failing import ConnectionLost, CopyFailed
+from changeover.transfer.failing import AlreadyUndone, ConnectionLost, CopyFailed, MappingChanged, TooManyRejects
 from changeover.transfer.governing import Governor
 from changeover.transfer.mapping import Mapped
 from changeover.transfer.meter import TIES
 from changeover.transfer.onlooker import Onlooker
-from changeover.transfer.orders import Job
 from changeover.transfer.pace import Paced
 from changeover.transfer.passes import CaughtUp, Passes, begun_positions, create_positions, lasting_letters
-from changeover.transfer.paths import Path, path_of
 from changeover.transfer.planning import MigrationRefused, Side, TablePlan, plan_tables
 from changeover.transfer.positions import Positions
 from changeover.transfer.preparing import record_of
 from changeover.transfer.reading import Reader
+from changeover.transfer.reports import Report, TableReport
 from changeover.transfer.sessions import create_control, lost, session, transaction
+from changeover.transfer.sharing import Sharing
 from changeover.transfer.throttle import Throttle
 from changeover.transfer.verifying import verify
-from changeover.transfer.workers import Workers, how_many
 
 T = TypeVar("T")
 
@@ -45,83 +44,6 @@ T = TypeVar("T")
 _PATIENCE_S: Final = 120.0
 #: Seconds between two tries.
 _TRY_EVERY_S: Final = 2.0
-
-
-@dataclass(eq=False)
-class TooManyRejects(Setback):
-    """More rows could not be taken than their author allows."""
-
-    rejected: int
-    allowed: int
-    examples: tuple[str, ...]
-
-    def __str__(self) -> str:
-        rows = "row was" if self.rejected == 1 else "rows were"
-        return f"{self.rejected} {rows} rejected, {self.allowed} allowed: {'; '.join(self.examples)}"
-
-    @property
-    def hint(self) -> str:
-        return (
-            "every one stands in the target's table changeover_rejects; correct the rows in the source, the mapping, or "
-            "`max_rejects`, and try the step again: it tries the rejected rows first"
-        )
-
-
-@dataclass(eq=False)
-class AlreadyUndone(Setback):
-    """The migration has been taken back."""
-
-    migration: str
-
-    def __str__(self) -> str:
-        return f"migration {self.migration} was undone; nothing is copied in its name any more"
-
-    @property
-    def hint(self) -> str:
-        return "start a new run; where the copy has a `name`, another one"
-
-
-@dataclass(eq=False)
-class MappingChanged(Setback):
-    """The mapping is another one than that with which the copy began."""
-
-    table: str
-
-    def __str__(self) -> str:
-        return f"the mapping of table {self.table} has changed since its copy began"
-
-    @property
-    def hint(self) -> str:
-        return "undo the migration first, or bring the mapping back: half a table each way helps nobody"
-
-
-@dataclass(frozen=True, slots=True)
-class TableReport:
-    """What became of one table."""
-
-    source: int
-    copied: int
-    rejected: int
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of a migration."""
-
-    tables: dict[str, TableReport]
-    seconds: float
-    caught_up: CaughtUp | None = None
-    tail: float = 0.0  # of these seconds, what came after the rows of the tables
-
-    @property
-    def rows(self) -> int:
-        """Rows copied."""
-        return sum(table.copied for table in self.tables.values())
-
-    @property
-    def rejected(self) -> int:
-        """Dead letters."""
-        return sum(table.rejected for table in self.tables.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +127,7 @@ class _Copy:
         self.total = 0
         self.planned: dict[int, int] = {}
         self.copied: tuple[tuple[TablePlan, TableRecord], ...] = ()
-        self.workers: Workers | None = None
-        self._planned_workers = 1
+        self.sharing = Sharing(self.work, migration.mapped, governor, self.context)
 
     def run(self) -> Report:
         plans = plan_tables(self.migration.mapped, self.source, self.target)
@@ -233,8 +154,7 @@ class _Copy:
             for plan in plans:
                 tables[plan.into] = self._report_of(plan)
         finally:
-            if self.workers is not None:
-                self.workers.close()
+            self.sharing.close()
         caught_up = self._catch_up([pair for pair in self.copied if pair[0].mapping.catching_up is not None], tables)
         report = Report(tables, self.context.clock.monotonic() - self.started, caught_up, self.governor.tail.seconds)
         tally = self._once(self.control.tally)
@@ -330,7 +250,7 @@ class _Copy:
         arrived = False
         if record.state is TableState.PLANNED or again:
             self.afterwards.before_rows(plan)
-            for chunk in self._chunks(plan, record):
+            for chunk in self.sharing.chunks(plan, record):
                 self._arrived(plan, chunk)
             arrived = True
             self.governor.tail.begins(plan.into)
@@ -365,70 +285,6 @@ class _Copy:
     def _state(self, record: TableRecord, state: TableState) -> None:
         with transaction(self.writing, self.dialect):
             self.control.set_state(self.writing, record.number, state, self.context.clock.now())
-
-    def _chunks(self, plan: TablePlan, record: TableRecord) -> Iterator[ChunkRecord]:
-        """Copy every chunk that is left, and tell of each. Waits while others hold the last ones."""
-        path = path_of(plan, self.source, self.target, keeps_keys=record.keeps_keys)
-        self.writing.rollback()
-        if path.words:
-            self.context.say(path.words)
-        while True:
-            self.context.check_stopped()
-            tally = self._once(lambda connection: self.control.tally(connection, plan.number))
-            if tally.done == tally.chunks:
-                return
-            workers = self._side_by_side(tally.chunks - tally.done)
-            copied = 0
-            for chunk in self._by_workers(plan, workers) if workers is not None else self._by_ourselves(plan, record, path):
-                copied += 1
-                yield chunk
-            if not copied:
-                self.context.sleep(0.5)
-
-    def _by_ourselves(self, plan: TablePlan, record: TableRecord, path: Path) -> Iterator[ChunkRecord]:
-        carrier = self.work.carrier(path, plan, record)
-        while (chunk := self.work.copy_next(plan, record, carrier)) is not None:
-            yield chunk
-            self.context.check_stopped()
-            if self._more_are_wanted:
-                return
-
-    def _by_workers(self, plan: TablePlan, workers: Workers) -> Iterator[ChunkRecord]:
-        for answer in workers.copy(plan.number):
-            self.context.check_stopped()
-            workers.allow(self.governor.allowed())
-            workers.count = self.governor.workers or self._planned_workers
-            if answer is not None:
-                yield answer.chunk
-
-    def _side_by_side(self, chunks: int) -> Workers | None:
-        """Processes to copy with, when there is enough to do for more than one and the target lets several write."""
-        self.governor.allowed()
-        self._planned_workers = how_many(self.migration.mapped.workers, chunks)
-        count = how_many(self.governor.workers or self._planned_workers, chunks)
-        source, target = self._addresses
-        if count == 1 or source is None or target is None or not self.dialect.skips_locked:
-            return None
-        if self.workers is None:
-            job = Job(self.migration.name, self.migration.mapped, source, target)
-            self.workers = Workers(job, count, self.governor.meter.went, self.governor.allowed())
-            self.context.say(f"{counted(count, 'worker')} side by side")
-        self.workers.count = count
-        return self.workers
-
-    @property
-    def _more_are_wanted(self) -> bool:
-        """Whether people have asked for more than one worker, and there can be more."""
-        wanted = self.governor.workers or 1
-        if wanted > 1 and (not self.dialect.skips_locked or None in self._addresses):
-            name = self.target.database.name
-            self.governor.say_once(f"{wanted} workers were asked for; it stays at one: {name} lets one write at a time")
-            return False
-        return wanted > 1
-
-    @property
-    def _addresses(self) -> tuple[Address | None, Address | None]:
-        return getattr(self.source.database, "address", None), getattr(self.target.database, "address", None)
 
     def _refuse_rejects(self, *, waiting: bool = True) -> None:
         """Raise TooManyRejects. *waiting*: rows may still wait for a parent that another pass brings."""
@@ -501,17 +357,3 @@ def _key(letter: DeadLetter) -> str:
 
 def _column(letter: DeadLetter) -> str:
     return f" ({letter.column})" if letter.column else ""
-
-
-def summary(report: Report) -> dict[str, Any]:
-    """The report as a step's output."""
-    return {
-        "tables": {
-            name: {"source": table.source, "copied": table.copied, "rejected": table.rejected}
-            for name, table in report.tables.items()
-        },
-        "rows": report.rows,
-        "rejected": report.rejected,
-        "seconds": round(report.seconds, 3),
-        **({"delta": report.caught_up.output} if report.caught_up is not None else {}),
-    }

@@ -14,9 +14,15 @@ NULL: Final = "\x1d"
 MARKS: Final = NULL + ROW + FIELD
 
 
-def counts(block: bytes) -> tuple[int, int, int]:
-    """How often the marks of fields, rows and NULLs stand in a block."""
-    return block.count(b"\x1f"), block.count(b"\x1e"), block.count(b"\x1d")
+_SEPARATED: Final = bytes.maketrans(b"\x1f\x1e", b"\t\n")
+
+
+def marks(block: bytes) -> int:
+    """How many marks stand in a block, of all three sorts together.
+
+    None is ever missing from a whole block, so when they are no more than its rows ask for, it has no other mark of any sort.
+    """
+    return len(block) - len(block.translate(None, b"\x1d\x1e\x1f"))
 
 
 def escaped(block: bytes) -> bytes:
@@ -25,7 +31,7 @@ def escaped(block: bytes) -> bytes:
     for raw, written in ((b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r")):
         if raw in block:
             block = block.replace(raw, written)
-    return block.replace(b"\x1d", b"\\N").replace(b"\x1f", b"\t").replace(b"\x1e", b"\n") + b"\n"
+    return block.replace(b"\x1d", b"\\N").translate(_SEPARATED) + b"\n"
 
 
 _WRITTEN: Final[Mapping[type, Callable[[Any], str]]] = {
@@ -68,7 +74,7 @@ def copied_text(columns: Sequence[Sequence[Any]], rows: int) -> bytes:
     marked = [marked_column(column) for column in written]
     block = ROW.join(map(FIELD.join, zip(*marked, strict=True))).encode()
     nulls = sum(column.count(None) for column in written)
-    if counts(block) == (rows * (len(columns) - 1), rows - 1, nulls):
+    if marks(block) == rows * len(columns) - 1 + nulls:
         return escaped(block)
     lines = zip(*[map(_field, column) for column in written], strict=True)
     return b"".join(starmap(_line, lines))

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from changeover.transfer.changes import Batch, Unfit, batch_of
-from changeover.transfer.encoding import FIELD, NULL, ROW, counts, marked_column, written_column
+from changeover.transfer.encoding import FIELD, NULL, ROW, marked_column, marks, written_column
 from changeover.transfer.planning import Feed
 from changeover.transfer.shapes import Sort
 
@@ -51,7 +51,7 @@ class Values:
             block = ROW.join(marked_column(made)).encode()
         except UnicodeEncodeError:
             raise Unfit("text is not valid UTF-8") from None
-        if counts(block) != (0, len(fields) - 1, made.count(None)) or b"\0" in block:
+        if marks(block) != len(fields) - 1 + made.count(None) or b"\0" in block:
             raise Unfit(f"a value contains NUL, or a mark of blocks ({FIELD!r}, {ROW!r}, {NULL!r})")
         return block.split(b"\x1e")
 

@@ -20,9 +20,10 @@ from changeover.testing import FakeContext
 from changeover.transfer.afterwards import Orphans
 from changeover.transfer.checksums import Selection, checksums_of_pair
 from changeover.transfer.control import ChunkRecord
-from changeover.transfer.copying import Migration, TooManyRejects
+from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase
 from changeover.transfer.definitions import Definition, definitions_of
+from changeover.transfer.failing import TooManyRejects
 from changeover.transfer.mapping import Mapped, TableMapping
 from changeover.transfer.planning import MigrationRefused, TablePlan
 from changeover.transfer.probing import Standing, standing

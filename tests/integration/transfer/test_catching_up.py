@@ -20,9 +20,9 @@ from changeover.steps.migrate import Migrate
 from changeover.steps.reconcile import Reconcile
 from changeover.testing import FakeContext
 from changeover.transfer.checksums import Selection, checksum, checksums_of_pair
-from changeover.transfer.copying import TooManyRejects
 from changeover.transfer.databases import OpenDatabase
 from changeover.transfer.delta_words import Buried, Delta, Tombstones, Until
+from changeover.transfer.failing import TooManyRejects
 from changeover.transfer.mapping import ColumnMapping, TableMapping
 from changeover.transfer.passes import NotCaughtUp, SourceStillWritten
 from changeover.transfer.planning import MigrationRefused

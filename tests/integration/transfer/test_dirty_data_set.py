@@ -19,8 +19,8 @@ from changeover.contracts import Answer
 from changeover.steps.migrate import Migrate
 from changeover.steps.reconcile import Reconcile
 from changeover.testing import FakeContext
-from changeover.transfer.copying import TooManyRejects
 from changeover.transfer.databases import OpenDatabase
+from changeover.transfer.failing import TooManyRejects
 from changeover.transfer.mapping import TableMapping
 from changeover.transfer.planning import MigrationRefused
 

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from changeover.testing import FakeContext
-from changeover.transfer.copying import Migration, Report
+from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase
 from changeover.transfer.examining import examine
 from changeover.transfer.mapping import ColumnMapping, Mapped, TableMapping, TextPolicy
+from changeover.transfer.reports import Report
 
 Opener = Callable[[str, str], OpenDatabase]
 

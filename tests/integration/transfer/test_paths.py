@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 
 from changeover.testing import FakeContext
-from changeover.transfer import copying
+from changeover.transfer import sharing
 from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase
 from changeover.transfer.mapping import ColumnMapping, Mapped, TableMapping, TextPolicy
@@ -137,7 +137,7 @@ def test_blocks_write_what_rows_write_and_refuse_what_rows_refuse(
     fast = copied(legacy, crm, table, policy)
     assert "in blocks" in fast[2], seed
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(copying, "path_of", lambda *_, **__: Path(""))
+        patched.setattr(sharing, "path_of", lambda *_, **__: Path(""))
         slow = copied(legacy, crm, table, policy)
     assert fast[0] == slow[0], seed
     assert fast[1] == slow[1], seed
@@ -170,7 +170,7 @@ def test_what_is_passed_on_is_what_rows_write_and_what_the_target_refuses_is_nam
     fast = copied(legacy, crm, table, TextPolicy())
     assert f"passed on as it comes ({format_})" in fast[2]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(copying, "path_of", lambda *_, **__: Path(""))
+        patched.setattr(sharing, "path_of", lambda *_, **__: Path(""))
         slow = copied(legacy, crm, table, TextPolicy())
     assert fast[:2] == slow[:2]
     assert len(fast[1]) == 21  # the bad ones, and the second 7.5

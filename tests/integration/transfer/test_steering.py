@@ -17,9 +17,10 @@ from changeover.errors import Stopped
 from changeover.testing import FakeContext
 from changeover.transfer import pace
 from changeover.transfer.checksums import Selection, checksums_of_pair
-from changeover.transfer.copying import Migration, Report
+from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase
 from changeover.transfer.mapping import Mapped, TableMapping
+from changeover.transfer.reports import Report
 from changeover.transfer.throttle import LoadProbe, Throttle
 from changeover.transfer.undoing import Undo
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from changeover.contracts import Value
 from changeover.runbook.systems import DatabaseEntry
 from changeover.testing import FakeContext
-from changeover.transfer.copying import Migration, Report
+from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase, StatementFailed, open_database
 from changeover.transfer.failing import CopyFailed
 from changeover.transfer.mapping import Mapped, TableMapping
@@ -23,6 +23,7 @@ from changeover.transfer.questions import count_rows
 from changeover.transfer.reconcile.drilling import compare
 from changeover.transfer.reconcile.pairs import NotComparable, pair_of
 from changeover.transfer.reconcile.words import ColumnPair, TablePair
+from changeover.transfer.reports import Report
 
 Opener = Callable[[str, str], OpenDatabase]
 

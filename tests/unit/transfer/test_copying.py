@@ -7,10 +7,12 @@ import pytest
 
 from changeover.errors import Stopped
 from changeover.testing import FakeContext
-from changeover.transfer.copying import AlreadyUndone, MappingChanged, Migration, TooManyRejects, summary
+from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase
+from changeover.transfer.failing import AlreadyUndone, MappingChanged, TooManyRejects
 from changeover.transfer.mapping import ColumnMapping, Mapped, Sequences, TableMapping, TextPolicy
 from changeover.transfer.planning import MigrationRefused
+from changeover.transfer.reports import summary
 from changeover.transfer.shapes import TableMissing
 from changeover.transfer.undoing import ForeignRows, Undo, UndoFailed
 from changeover.transfer.verifying import RowsMissing
