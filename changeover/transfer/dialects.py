@@ -71,7 +71,8 @@ class Dialect(Protocol):
     def digest(self, fields: Sequence[Field]) -> str:
         """SQL for 32 hexadecimal digits that stand for a row: MD5 of its fields, joined by semicolons.
 
-        A NULL is ``-``. A text is two of them: its length in bytes, and itself. Empty when the system has no such function.
+        A NULL is ``-``. A text is two of them: its length in bytes, and itself; of one that is NULL there is only the length,
+        -1. Empty when the system has no such function.
         """
         ...
 
@@ -112,16 +113,20 @@ class Dialect(Protocol):
         ...
 
 
-def hashed_fields(fields: Sequence[Field], length: str, otherwise: str) -> list[str]:
-    """SQL for what CONCAT_WS joins of each field, with a system's words for a text's *length* and for what stands for NULL.
+def hashed_fields(fields: Sequence[Field], length: str, no_length: str, otherwise: str) -> list[str]:
+    """SQL for what CONCAT_WS joins of each field, with a system's words.
+
+    These are: *length*, of a text; *no_length*, for that of a text which is NULL; *otherwise*, for what else is NULL.
 
     Of a text that is NULL the second part is left out, as CONCAT_WS does by itself.
     """
     parts = []
     for field in fields:
-        measured = length.format(field.text) if field.form is Form.TEXT else field.text
-        first = otherwise.format(measured) if field.nullable else measured
-        parts.append(f"{first}, {field.text}" if field.form is Form.TEXT else first)
+        if field.form is Form.TEXT:
+            measured = length.format(field.text)
+            parts.append(f"{no_length.format(measured) if field.nullable else measured}, {field.text}")
+        else:
+            parts.append(otherwise.format(field.text) if field.nullable else field.text)
     return parts
 
 

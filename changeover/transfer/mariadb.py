@@ -56,7 +56,7 @@ class Mariadb:
         text = f"CAST({quoted} AS char)"
         match form:
             case Form.TEXT:
-                return f"CONVERT({text if column.sort is Sort.UUID else quoted} USING utf8mb4)"
+                return quoted if column.utf8 else f"CONVERT({text if column.sort is Sort.UUID else quoted} USING utf8mb4)"
             case Form.BYTES:
                 return f"LOWER(HEX({quoted}))"
             case Form.WHOLE | Form.FIXED | Form.DAY:
@@ -71,7 +71,7 @@ class Mariadb:
                 )
 
     def digest(self, fields: Sequence[Field]) -> str:
-        row = ", ".join(hashed_fields(fields, "OCTET_LENGTH({})", "IFNULL({}, '-')"))
+        row = ", ".join(hashed_fields(fields, "OCTET_LENGTH({})", "IFNULL({}, -1)", "IFNULL({}, '-')"))
         # a row larger than max_allowed_packet is NULL: then the figures have to differ, so that the rows are looked at
         return f"IFNULL(MD5(CONCAT_WS(';', {row})), MD5(UUID()))"
 

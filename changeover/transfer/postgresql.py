@@ -56,21 +56,21 @@ class Postgresql:
             case Form.BYTES:
                 return f"encode({quoted}, 'hex')"
             case Form.WHOLE if column.sort is Sort.BOOLEAN:
-                return f"CAST(CAST({quoted} AS integer) AS text)"
+                return f"CAST({quoted} AS integer)"
             case Form.NUMBER if column.sort is Sort.BOOLEAN:
-                return f"CAST(CAST({quoted} AS integer) AS text)"
+                return f"CAST({quoted} AS integer)"
             case Form.NUMBER if column.sort is Sort.DECIMAL:
-                return f"CAST(trim_scale({quoted}) AS text)"
+                return f"trim_scale({quoted})"
             case Form.MOMENT | Form.DAY_OR_MOMENT:
-                moment = f"CAST({quoted} AT TIME ZONE 'UTC' AS text)" if column.zoned else text
-                return (
-                    moment if form is Form.MOMENT or column.sort is Sort.DATE else f"regexp_replace({moment}, ' 00:00:00$', '')"
-                )
+                moment = f"({quoted} AT TIME ZONE 'UTC')" if column.zoned else quoted
+                midnight = form is Form.DAY_OR_MOMENT and column.sort is not Sort.DATE
+                return f"regexp_replace(CAST({moment} AS text), ' 00:00:00$', '')" if midnight else moment
             case _:
-                return text
+                return quoted
 
     def digest(self, fields: Sequence[Field]) -> str:
-        parts = hashed_fields(fields, "CAST(octet_length({}) AS text)", "coalesce({}, '-')")
+        # CONCAT_WS writes values as a cast to text would, which costs more
+        parts = hashed_fields(fields, "octet_length({})", "coalesce({}, -1)", "coalesce(CAST({} AS text), '-')")
         return f"md5({_joined(parts)})"
 
     def number(self, digits: str) -> str:

@@ -60,6 +60,7 @@ class Column:
     zoned: bool = False
     single: bool = False  # a float of 4 bytes
     fixed: bool = False  # CHAR(n)
+    utf8: bool = False  # its text is known to be kept as UTF-8, whichever characters it has
     nullable: bool = True
     fills_itself: bool = False  # a default, a counter
     computed: bool = False  # cannot be written
@@ -151,6 +152,8 @@ def shape(connection: sa.Connection, name: TableName, database: str) -> Shape:
         raise TableMissing(database, str(name), _similar(inspector, name))
     if connection.dialect.name == "sqlite":
         _restore_foreign_types(connection, name, found)
+    if connection.dialect.name in {"mysql", "mariadb"}:
+        _say_charsets(inspector, name, found)
     keys = inspector.get_pk_constraint(name.name, schema=name.schema)
     try:
         constraints = [tuple(entry["column_names"]) for entry in inspector.get_unique_constraints(name.name, schema=name.schema)]
@@ -178,6 +181,19 @@ def _restore_foreign_types(connection: sa.Connection, name: TableName, columns: 
             entry["type"] = types.NullType()
 
 
+def _say_charsets(inspector: sa.Inspector, name: TableName, columns: list[Any]) -> None:
+    """What MariaDB leaves out because it is the table's own."""
+    try:
+        options = inspector.get_table_options(name.name, schema=name.schema)
+    except sa.exc.NoSuchTableError:  # a view
+        return
+    default = next((value for option, value in options.items() if option.endswith(("default charset", "default_charset"))), None)
+    for entry in columns:
+        kind = entry["type"]
+        own = getattr(kind, "charset", None)
+        entry["charset"] = own if own or getattr(kind, "collation", None) else default
+
+
 def _similar(inspector: sa.Inspector, name: TableName) -> tuple[str, ...]:
     import difflib  # noqa: PLC0415 - only for a hint
 
@@ -196,6 +212,7 @@ def column_of(entry: Any, dialect: str) -> Column:
         nullable=bool(entry["nullable"]),
         fills_itself=entry.get("default") is not None or entry.get("autoincrement") is True or bool(entry.get("identity")),
         computed=bool(entry.get("computed")),
+        utf8=entry.get("charset") == "utf8mb4",
         **traits,
     )
 
