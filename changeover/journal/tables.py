@@ -6,11 +6,13 @@ dialect for it, and a reader needs only that of its own database.
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from typing import Final
 
 import sqlalchemy as sa
 
+_ONCE: Final = threading.Lock()
 METADATA: Final = sa.MetaData()
 
 #: Where Alembic keeps the schema's version; a name of our own, for a database that other programs use too.
@@ -98,9 +100,14 @@ CURSOR: Final = sa.Table(
 )
 
 
-@cache
 def schema() -> sa.MetaData:
     """The tables as they are made, with what belongs to one database only."""
+    with _ONCE:  # several threads may open their first journals at the same time
+        return _schema()
+
+
+@cache
+def _schema() -> sa.MetaData:
     passed = EVENT.c.kind == "step_passed"
     EVENT.dialect_options["sqlite"]["with_rowid"] = False
     sa.Index("event_passed_once", EVENT.c.run, EVENT.c.step, unique=True, sqlite_where=passed, postgresql_where=passed)
