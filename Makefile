@@ -85,9 +85,10 @@ bench-transfer: setup packages ## copies of one table, side by side with pgloade
 	@$(BIN)/python benchmarks/reconcile.py $(ROWS)
 	@$(BIN)/python benchmarks/after_load.py $(ROWS)
 
-bench-remote: setup packages ## work on 200 hosts side by side with paramiko, ssh, Ansible and scp (HOSTS="200 50 3")
+bench-remote: setup packages ## work on 200 hosts side by side with paramiko, ssh, Ansible and scp; channels under load (HOSTS="200 50 3")
 	@test -x .venv-bench/bin/ansible || { $(PYTHON) -m venv .venv-bench && .venv-bench/bin/pip install --quiet 'ansible-core>=2.18'; }
 	@ANSIBLE="$(CURDIR)/.venv-bench/bin/ansible" $(BIN)/python benchmarks/remote.py $(HOSTS)
+	@CHANGEOVER_TOGGLES=20 $(PYTEST) tests/integration/steps/channels -q -s -k 'no_request_fails or no_call_fails'
 
 soak: setup packages ## the long runs
 	@CHANGEOVER_SOAK=1 $(PYTEST) tests/chaos tests/model tests/integration/remote -q

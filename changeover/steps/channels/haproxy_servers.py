@@ -33,11 +33,10 @@ class HaproxyServers:
         if 0 < len(ready) < len(words):
             others = ", ".join(f"{server} is {word}" for server, word in words.items() if word != "ready")
             differs = f"{', '.join(ready)} ready, but {others}"
-        elif self.entry.state_file and (kept := self._kept()) != words:
-            lost = ", ".join(
-                f"{server} {kept.get(server, 'as configured')}" for server in words if kept.get(server) != words[server]
-            )
-            differs = f"a restart of haproxy would make {lost}"
+        elif self.entry.state_file:
+            kept = self._kept()
+            others = ", ".join(f"{server} {kept[server]}" for server, word in words.items() if kept[server] != word)
+            differs = f"a restart of haproxy would make {others}" if others else ""
         return Standing(EVERYBODY if ready else NOBODY, dict(words), differs)
 
     def close(self, announcement: Announcement) -> None:  # noqa: ARG002 - haproxy's own error page speaks
@@ -71,8 +70,8 @@ class HaproxyServers:
         return found
 
     def _kept(self) -> dict[str, str]:
-        """What a restart would go by."""
-        return self._read(self.place.read(self.entry.state_file) or "")
+        """What a restart would go by: the file, and for servers that it does not name the configuration, which has them ready."""
+        return dict.fromkeys(self.entry.servers, "ready") | self._read(self.place.read(self.entry.state_file) or "")
 
     def _read(self, table: str) -> dict[str, str]:
         found = {}

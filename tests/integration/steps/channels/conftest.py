@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -76,6 +76,9 @@ def shop() -> Iterator[Shop]:
         daemon_threads = True
         request_queue_size = 128
 
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """A balancer hangs up when it has seen enough; what customers see is judged by them."""
+
     with Server(("127.0.0.1", 0), Handler) as server:
         made.url = f"http://127.0.0.1:{server.server_address[1]}"
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
@@ -92,6 +95,17 @@ def load() -> Callable[..., AbstractContextManager[Customers]]:
         return customers(url, page=PAGE, maintenance=says.encode())
 
     return come
+
+
+@pytest.fixture
+def toggles() -> int:
+    """How often a channel is closed and opened under load."""
+    return int(os.environ.get("CHANGEOVER_TOGGLES", "4"))
+
+
+def tell(what: str, toggles: int, asked: int, failed: int) -> None:
+    """One line for `make bench-remote`."""
+    print(json.dumps({"what": what, "closed_and_opened": toggles, "asked": asked, "failed": failed}))  # noqa: T201
 
 
 @pytest.fixture
@@ -197,14 +211,14 @@ class CallCentre:
         )
         return ended.returncode == 0
 
-    def calls(self, scenario: Path, number: int, *, rate: int = 25) -> subprocess.Popen[bytes]:
+    def calls(self, scenario: Path, number: int, *, rate: int = 25, options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """Begin so many calls; the exit status is 0 when each of them went as the scenario says."""
         words = ["sipp", f"127.0.0.1:{self.port}", "-sf", str(scenario), "-i", "127.0.0.1", "-m", str(number), "-r", str(rate)]
         log = (self.folder / f"calls-{next(_NUMBERS)}.log").open("wb")
         environment = {**os.environ, "TERM": "dumb"}
         with log:
             begun = subprocess.Popen(
-                [*words, "-nostdin", "-timeout", "60s", "-timeout_error", "-deadcall_wait", "0"],
+                [*words, *options, "-nostdin", "-timeout", "60s", "-timeout_error", "-deadcall_wait", "0"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

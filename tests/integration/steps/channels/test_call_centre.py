@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from changeover.steps.channels.adapters import adapter_of
 from changeover.steps.channels.contract import ChannelBroken
 from changeover.steps.channels.front_door import look
 from changeover.steps.channels.switching import NotDrained
+from tests.integration.steps.channels.conftest import tell
 
 _CALL = """<?xml version="1.0" encoding="ISO-8859-1" ?>
 <scenario name="a call of two seconds">
@@ -73,6 +76,18 @@ Content-Length: 0
 ]]></send>"""
 
 
+_MAYBE_AWAY, _AWAY = _SENT_AWAY.replace('<recv response="503">', '<recv response="503" optional="true" next="1">').split(
+    "\n  <send>"
+)
+#: Talks, or is sent away as designed; anything else is a failed call.
+_EITHER = (
+    _TALKS.replace('<recv response="200" rrs="true"/>', f'{_MAYBE_AWAY}<recv response="200" rrs="true"/>').removesuffix(
+        '<recv response="200"/>'
+    )
+    + f'<recv response="200" next="2"/><label id="1"/><send>{_AWAY}<label id="2"/>'
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Calls:
     """Scenarios of callers."""
@@ -80,6 +95,7 @@ class Calls:
     talks: Path
     short: Path
     sent_away: Path
+    either: Path
 
 
 @pytest.fixture
@@ -88,6 +104,7 @@ def calls(tmp_path: Path) -> Calls:
         talks=_written(tmp_path / "talks.xml", _CALL.replace("{answer}", _TALKS.replace("{milliseconds}", "3000"))),
         short=_written(tmp_path / "short.xml", _CALL.replace("{answer}", _TALKS.replace("{milliseconds}", "50"))),
         sent_away=_written(tmp_path / "sent-away.xml", _CALL.replace("{answer}", _SENT_AWAY)),
+        either=_written(tmp_path / "either.xml", _CALL.replace("{answer}", _EITHER.replace("{milliseconds}", "50"))),
     )
 
 
@@ -128,6 +145,27 @@ def test_calls_under_way_end_and_new_ones_are_told_when_to_call_again(
     assert running.wait(60) == 0, "a running call was cut"
     assert bound("channel", "{open: call-centre}").run(context).output["after"] == "open"
     assert call_centre.calls(calls.short, 40).wait(60) == 0
+
+
+@pytest.mark.usefixtures("behind_kamailio")
+def test_no_call_fails_while_the_call_centre_closes_and_reopens(
+    bound: Any, context: Any, call_centre: Any, calls: Calls, toggles: int
+) -> None:
+    """Each caller talks, or is told when to call again."""
+    told = call_centre.folder / "counted.csv"
+    callers = call_centre.calls(calls.either, 1_000_000, rate=100, options=["-trace_stat", "-stf", str(told), "-fd", "1"])
+    for _ in range(toggles):
+        assert bound("channel", "{close: call-centre}").run(context).output["after"] == "closed"
+        context.sleep(0.2)
+        assert bound("channel", "{open: call-centre}").run(context).output["after"] == "open"
+        context.sleep(0.2)
+    callers.send_signal(signal.SIGUSR1)  # nobody begins to call any more; who calls ends as usual
+    ended = callers.wait(60)
+    last = list(csv.DictReader(told.read_text().splitlines(), delimiter=";"))[-1]
+    good, failed = int(last["SuccessfulCall(C)"]), int(last["FailedCall(C)"])
+    tell("kamailio table", toggles, good + failed, failed)
+    assert (ended, failed) == (0, 0)
+    assert good > 20 * toggles
 
 
 @pytest.mark.usefixtures("behind_kamailio")

@@ -12,6 +12,7 @@ from changeover.runbook.channels import ChannelEntry
 from changeover.steps.channels.contract import CannotShare, ChannelBroken
 from changeover.steps.channels.place import ControlFailed
 from changeover.steps.channels.switching import CannotDrain, NotDrained
+from tests.integration.steps.channels.conftest import tell
 
 
 @pytest.fixture
@@ -22,9 +23,11 @@ def behind_nginx(context: Any, nginx: Any, shop: Any) -> ChannelEntry:
 
 
 @pytest.mark.usefixtures("behind_nginx")
-def test_no_request_fails_while_nginx_closes_drains_and_reopens(bound: Any, context: Any, nginx: Any, load: Any) -> None:
+def test_no_request_fails_while_nginx_closes_drains_and_reopens(
+    bound: Any, context: Any, nginx: Any, load: Any, toggles: int
+) -> None:
     with load(nginx.url) as customers:
-        for _ in range(4):
+        for _ in range(toggles):
             customers.settle()
             assert bound("channel", "{close: web-shop, says: Back at 21:00}").run(context).output["after"] == "closed"
             bound("channel", "{drain: web-shop}").run(context)
@@ -33,6 +36,7 @@ def test_no_request_fails_while_nginx_closes_drains_and_reopens(bound: Any, cont
             assert customers.served == served, "somebody was served after draining"
             assert bound("channel", "{open: web-shop}").run(context).output["after"] == "open"
         customers.settle()
+    tell("nginx flag", toggles, customers.asked, len(customers.failed))
     assert customers.failed == []
     assert customers.sent_away > 300
     assert customers.served > 300

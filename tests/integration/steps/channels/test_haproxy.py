@@ -16,14 +16,17 @@ from changeover.steps.channels.front_door import NotSeenOutside
 from changeover.steps.channels.haproxy import Runtime
 from changeover.steps.channels.place import ControlFailed, Here
 from changeover.steps.channels.switching import NotDrained, NotSwitched, ShareRefused
+from tests.integration.steps.channels.conftest import tell
 
 CLOSE = "{close: web-shop, says: 'Back at 21:00; the \"new\" CRM <3'}"
 
 
 @pytest.mark.usefixtures("behind_haproxy")
-def test_no_request_fails_while_the_shop_closes_drains_and_reopens(bound: Any, context: Any, balancer: Any, load: Any) -> None:
+def test_no_request_fails_while_the_shop_closes_drains_and_reopens(
+    bound: Any, context: Any, balancer: Any, load: Any, toggles: int
+) -> None:
     with load(balancer.doors["web-shop"]) as customers:
-        for _ in range(4):
+        for _ in range(toggles):
             customers.settle()
             assert bound("channel", CLOSE).run(context).output["after"] == "closed"
             bound("channel", "{drain: web-shop}").run(context)
@@ -32,6 +35,7 @@ def test_no_request_fails_while_the_shop_closes_drains_and_reopens(bound: Any, c
             assert customers.served == served, "somebody was served after draining"
             assert bound("channel", "{open: web-shop}").run(context).output["after"] == "open"
         customers.settle()
+    tell("haproxy map", toggles, customers.asked, len(customers.failed))
     assert customers.failed == []
     assert customers.sent_away > 300
     assert customers.served > 300
@@ -260,11 +264,12 @@ def test_servers_that_a_restart_would_set_otherwise_are_not_done(
     entry = ChannelEntry("haproxy", socket=str(balancer.socket), backend="web-shop", servers=("app",), state_file=str(state_file))
     context.systems = {"channels": {"web-shop": entry}}
     close = bound("channel", "{close: web-shop}")
+    assert close.probe(context).found is Found.CLEAN
     close.run(context)
     assert close.probe(context).found is Found.DONE
     state_file.unlink()
     probe = close.probe(context)
     assert probe.found is Found.PARTIAL
-    assert "a restart of haproxy would make app as configured" in probe.summary
+    assert "a restart of haproxy would make app ready" in probe.summary
     close.run(context)
     assert close.probe(context).found is Found.DONE
