@@ -142,7 +142,11 @@ def test_become_runs_the_command_under_sudo_in_one_word(make_host: Any, tmp_path
 
 def test_a_command_behind_a_forced_command_is_ended_too(forced_sshd: Any, make_host: Any, tmp_path: Path) -> None:
     host = make_host(
-        port=forced_sshd.port, private_key=str(forced_sshd.key), known_hosts=str(forced_sshd.known_hosts), user=forced_sshd.user
+        Deadlines(ending=0.5),
+        port=forced_sshd.port,
+        private_key=str(forced_sshd.key),
+        known_hosts=str(forced_sshd.known_hosts),
+        user=forced_sshd.user,
     )
     pid = tmp_path / "pid"
     with pytest.raises(HostUnclear, match="it was ended there"):
@@ -152,13 +156,17 @@ def test_a_command_behind_a_forced_command_is_ended_too(forced_sshd: Any, make_h
 
 def test_with_two_commands_on_one_connection_none_is_ended_by_mistake(forced_sshd: Any, make_host: Any, tmp_path: Path) -> None:
     host = make_host(
-        port=forced_sshd.port, private_key=str(forced_sshd.key), known_hosts=str(forced_sshd.known_hosts), user=forced_sshd.user
+        Deadlines(ending=0.5),
+        port=forced_sshd.port,
+        private_key=str(forced_sshd.key),
+        known_hosts=str(forced_sshd.known_hosts),
+        user=forced_sshd.user,
     )
     ends: list[str] = []
-    other = threading.Thread(target=lambda: ends.append(host.run("sleep 6; echo mine").stdout))
+    other = threading.Thread(target=lambda: ends.append(host.run("sleep 4; echo mine").stdout))
     other.start()
-    time.sleep(0.5)
+    time.sleep(0.3)
     with pytest.raises(HostUnclear, match="it may still run there"):
-        host.run(f"echo $$ > {tmp_path}/pid; sleep 7", timeout=0.5)
+        host.run(f"echo $$ > {tmp_path}/pid; sleep 5", timeout=0.3)
     other.join()
     assert ends == ["mine\n"]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from changeover.remote import connections
 from changeover.remote.errors import HostSetback, HostVerdict
 from changeover.remote.fleet import on_each
 from changeover.remote.hosts import Hosts
@@ -43,6 +44,12 @@ def answering(talk: Any) -> Iterator[int]:
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
         server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is turned away at the door comes again at once."""
+    monkeypatch.setattr(connections, "_PAUSE", 0.01)
 
 
 def stay_silent(connection: socket.socket) -> None:

@@ -8,6 +8,7 @@ import random
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from tests.integration.remote.conftest import alive
 
 pytestmark = pytest.mark.timeout(400)
 
+#: Nights at once: most of the time each of them waits.
+AT_ONCE = 3
 KILLS = 40 if os.environ.get("CHANGEOVER_SOAK") else 6
 RUNBOOK = """changeover: 1
 id: remote
@@ -77,27 +80,34 @@ def drive_and_kill(trial: Trial, seconds: float) -> bool:
     return False
 
 
+def kill_and_go_on(root: Path, server: Any, chance: random.Random) -> int:
+    """One night in which it is killed once or twice; how often it was."""
+    ledger = root.with_name(f"{root.name}-ledger")
+    trial = a_trial(root, server, ledger)
+    kills = int(drive_and_kill(trial, chance.uniform(0, 3.0)))
+    if chance.random() < 0.5:
+        kills += drive_and_kill(trial, chance.uniform(0, 2.0))
+    ended = trial.drive(takeover=True)
+    assert ended.state is RunState.SUCCEEDED, f"kill {root.name}: {trial.state()}"
+    written = ledger.read_text().split()
+    assert len(written) == len(set(written)), f"kill {root.name}: something ran twice: {written}"
+    assert sorted(word.split("-")[0] for word in written) == ["here", *["one"] * 3, *["two"] * 3], f"kill {root.name}: {written}"
+    with trial.journal() as journal:
+        record = journal.run(trial.run_id)
+    _, plan = load_run(record, Project(trial.root).load_kinds(), trial.root)
+    assert deviations(plan, record.id, trial.events()) == [], f"kill {root.name}"
+    return kills
+
+
 def test_whenever_the_engine_is_killed_every_command_has_run_once_on_every_host(tmp_path: Path, forced_sshd: Any) -> None:
     seed = int(os.environ.get("CHANGEOVER_CHAOS_SEED", random.SystemRandom().randrange(2**32)))
     print(f"seed {seed}")  # noqa: T201 - to repeat it
-    chance = random.Random(seed)  # noqa: S311 - not a secret
-    kills = 0
-    for number in range(KILLS):
-        ledger = tmp_path / f"ledger-{number}"
-        trial = a_trial(tmp_path / str(number), forced_sshd, ledger)
-        kills += drive_and_kill(trial, chance.uniform(0, 3.0))
-        if chance.random() < 0.5:
-            kills += drive_and_kill(trial, chance.uniform(0, 2.0))
-        ended = trial.drive(takeover=True)
-        assert ended.state is RunState.SUCCEEDED, f"kill {number}: {trial.state()}"
-        written = ledger.read_text().split()
-        assert len(written) == len(set(written)), f"kill {number}: something ran twice: {written}"
-        assert sorted(word.split("-")[0] for word in written) == ["here", *["one"] * 3, *["two"] * 3], f"kill {number}: {written}"
-        with trial.journal() as journal:
-            record = journal.run(trial.run_id)
-        _, plan = load_run(record, Project(trial.root).load_kinds(), trial.root)
-        assert deviations(plan, record.id, trial.events()) == [], f"kill {number}"
-    assert kills >= KILLS // 2
+
+    def one(number: int) -> int:
+        return kill_and_go_on(tmp_path / str(number), forced_sshd, random.Random(f"{seed}-{number}"))  # noqa: S311 - not a secret
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        assert sum(pool.map(one, range(KILLS))) >= KILLS // 2
 
 
 def test_an_abort_ends_the_commands_at_the_hosts(tmp_path: Path, forced_sshd: Any) -> None:
