@@ -81,8 +81,9 @@ bench: setup ## performance side by side with peers, as JSON lines
 
 bench-transfer: setup packages ## copies of one table, side by side with pgloader and COPY (ROWS="300000 1000000")
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --group bench
+	@test -x .venv-bench/bin/reladiff || { $(PYTHON) -m venv .venv-bench && .venv-bench/bin/pip install --quiet 'reladiff[mysql,postgresql]>=0.6'; }
 	@$(BIN)/python benchmarks/transfer $(ROWS)
-	@$(BIN)/python benchmarks/reconcile.py $(ROWS)
+	@PATH="$$PATH:$(CURDIR)/.venv-bench/bin" $(BIN)/python benchmarks/reconcile.py $(ROWS)
 	@$(BIN)/python benchmarks/after_load.py $(ROWS)
 
 bench-remote: setup packages ## work on 200 hosts side by side with paramiko, ssh, Ansible and scp; channels under load (HOSTS="200 50 3")

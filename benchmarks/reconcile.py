@@ -6,6 +6,7 @@ One JSON line a figure; servers are started here. `python benchmarks/reconcile.p
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -127,9 +128,10 @@ def expect(pair: Pair, differences: int) -> None:
 
 def reladiff(legacy: OpenDatabase, crm: OpenDatabase) -> float | None:
     """Seconds that reladiff takes with the columns that are never NULL: with others it fails. None when it is not installed."""
-    program = shutil.which("reladiff")
+    beside_python = str(Path(sys.executable).parent)
+    program = shutil.which("reladiff", path=os.pathsep.join([beside_python, os.environ.get("PATH", os.defpath)]))
     if program is None:
-        say("reladiff", [], why="not on the path; it is in the dependency group `bench`")
+        say("reladiff", [], why="not installed; it is in the dependency group `bench`")
         return None
     urls = [address(legacy, "mysql"), address(crm, "postgresql")]
     names = ("external_ref", "kind", "last_name", "street", "city", "postcode", "credit_limit", "is_vip", "status", "phone")

@@ -208,7 +208,11 @@ def measured(bench: Bench) -> None:
         "cpu / (read floor + COPY floor)": round(ours.cpu / floors, 2),
         "the same without our start": round((ours.cpu - costs["changeover: start alone"].cpu) / floors, 2),
     }
+    # whoever copies has MariaDB read the rows and PostgreSQL store them: on so many processors it cannot take less than this
+    least = max(costs["COPY of a file"].seconds, floors / (os.cpu_count() or 1))
+    ratios["rate / the most that servers on these processors could bear"] = round(least / ours.seconds, 2)
     if "pgloader" in costs:
+        ratios["that most / pgloader"] = round(costs["pgloader"].seconds / least, 2)
         ratios["rate / pgloader"] = round(costs["pgloader"].seconds / ours.seconds, 2)
         ratios["rate with 3 changes / pgloader"] = round(costs["pgloader"].seconds / costs["changeover, 3 changes"].seconds, 2)
     ratios["PG -> PG: rate / piped binary COPY"] = round(

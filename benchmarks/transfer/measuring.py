@@ -68,7 +68,9 @@ def cost_of(command: Sequence[str], servers: Servers, log: Path, *, stdin: str =
     """Run *command* to its end. It must succeed."""
     before, since = servers.settled_cpu(), time.perf_counter()
     with log.open("ab") as words:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=words, stderr=words)
+        # a program that pip has installed does not compile itself anew at every start
+        environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=words, stderr=words, env=environment)
         assert process.stdin is not None  # noqa: S101 - asked for above
         process.stdin.write(stdin.encode())
         process.stdin.close()
