@@ -442,6 +442,7 @@ class Names:
 
 DatabaseName = Annotated[str, Names("databases")]
 ServiceName = Annotated[str, Names("services")]
+SourceName = Annotated[str, Names("sources")]  # a database or a service
 ChannelName = Annotated[str, Names("channels")]
 HostName = Annotated[str, Names("hosts")]  # a host or a group
 PersonName = Annotated[str, Names("people")]  # a person or a role

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from changeover.contracts import (
     Context,
+    Database,
     DatabaseName,
     Found,
     FunctionName,
     OnUnknown,
     Probe,
     Result,
+    SourceName,
     StepName,
     Value,
     key,
@@ -98,6 +101,9 @@ class Migrate:
     last one is small. `{catch_up: STEP}` makes such passes again later, and with `final: true`, when the source is frozen, the
     last one, after which every row has to be there ([how to](how-to/small-delta-in-the-night.md)).
 
+    `from` may be a service that hands out its rows page by page: each page is a transaction with its place, and the step finds
+    out how many requests a second the service bears, once ([how to](how-to/copy-from-a-service.md)).
+
     While it runs, `changeover adjust STEP` slows it down, holds it between two blocks of rows and releases it; `throttle` slows
     it down by itself while a database is busy ([how to](how-to/steer-a-migration.md)).
 
@@ -109,7 +115,11 @@ class Migrate:
     It may have happened: it runs again, which goes on where the checkpoint says.
     """
 
-    source: DatabaseName = key("the database to read", word="from", default="")
+    source: SourceName = key(
+        "the database to read; or a service whose tables have `api`, which hands out its rows page by page",
+        word="from",
+        default="",
+    )
     target: DatabaseName = key("the database to fill", word="to", default="")
     tables: tuple[str | TableMapping, ...] = key("the tables: names, or mappings", default=())
     chunk_rows: int = key("rows of one transaction", default=50_000)
@@ -190,9 +200,36 @@ class Migrate:
         if _below(self.max_rejects, 0):
             yield "`max_rejects` is 0 or more"
         yield from self.throttle.problems()
+        yield from self._problems_of_service()
         for delta in (self.delta, *(table.catching_up for table in self.tables if isinstance(table, TableMapping))):
             if delta is not None:
                 yield from delta.problems()
+
+    def _problems_of_service(self) -> Iterable[str]:
+        tables = [table for table in self.tables if isinstance(table, TableMapping) and table.api is not None]
+        if not tables:
+            return
+        if len(tables) < len(self.tables):
+            yield "either all tables have `api`, because `from` is a service, or none has"
+        if self.mapped_delta:
+            yield "`delta` needs a database: the pages of a service do not say what changed"
+        if self.throttle.probe is not None:
+            yield "`throttle: probe` asks a database; what a service bears is found out, `api: requests_per_second` is the most"
+        for table in tables:
+            if not table.key_columns:
+                yield f"`key` says which fields tell the rows of {table.source} apart"
+            if table.api is not None:
+                yield from table.api.problems()
+
+    @property
+    def mapped_delta(self) -> bool:
+        """Whether a table catches up."""
+        return self.delta is not None or any(table.catching_up for table in self.tables if isinstance(table, TableMapping))
+
+    @property
+    def from_service(self) -> bool:
+        """Whether a service hands out the rows."""
+        return any(isinstance(table, TableMapping) and table.api is not None for table in self.tables)
 
     @property
     def adjustable(self) -> frozenset[str]:
@@ -217,6 +254,8 @@ class Migrate:
             return self._taken_back(context)
         if self.catch_up:
             return self._caught_up(context)
+        if self.from_service:
+            return self._fetched(context)
         from changeover.transfer.reconcile.between_chunks import CheapLook  # noqa: PLC0415
         from changeover.transfer.reports import summary  # noqa: PLC0415 - loads SQLAlchemy
 
@@ -228,6 +267,44 @@ class Migrate:
         if look is not None and look.looked:
             context.say(look.summary)
         return Result(_words(report), summary(report))
+
+    def _fetched(self, context: Context) -> Result:
+        from changeover.steps.service import service_of  # noqa: PLC0415 - loads httpx
+        from changeover.transfer.fetching import Fetching  # noqa: PLC0415 - loads SQLAlchemy
+        from changeover.transfer.reports import summary  # noqa: PLC0415
+
+        service, target = service_of(context, self.source), context.database(self.target)
+        fetching = Fetching(self.called(context, context.step), self.mapped, service, target, context, self.throttle)
+        report = fetching.run()
+        return Result(_words(report), summary(report))
+
+    def _would_fetch(self, context: Context) -> Result:
+        from changeover.steps.service import service_of  # noqa: PLC0415 - loads httpx
+        from changeover.transfer.fetching import first_pages  # noqa: PLC0415 - loads SQLAlchemy
+        from changeover.transfer.shapes import TableMissing  # noqa: PLC0415
+
+        try:
+            found = first_pages(self.mapped, service_of(context, self.source), context.database(self.target), context)
+        except TableMissing as missing:  # an earlier step may make it
+            return not_verifiable(f"as things stand now: {missing}")
+        for name, (rows, total) in found.items():
+            of = f" of {total:,}" if total is not None else ""
+            context.say(f"{name}: {counted(rows, 'row')}{of} on the first page of {self.source}")
+        return Result(f"would copy every page of {counted(len(found), 'table')} from {self.source}")
+
+    @contextmanager
+    def opened_source(self, context: Context) -> Iterator[Database]:
+        """What is read; of a service its tables without a row."""
+        if not self.from_service:
+            yield context.database(self.source)
+            return
+        from changeover.transfer.staging import staged  # noqa: PLC0415 - loads SQLAlchemy
+
+        stage = staged(self.source, self.mapped)
+        try:
+            yield stage
+        finally:
+            stage.close()
 
     def _would_catch_up(self, context: Context) -> Result:
         from changeover.transfer.passes import behind  # noqa: PLC0415 - loads SQLAlchemy
@@ -268,6 +345,8 @@ class Migrate:
             return Result(f"would take back what {self.undo} copied into {forward.target}")
         if self.catch_up:
             return self._would_catch_up(context)
+        if self.from_service:
+            return self._would_fetch(context)
         try:
             examined = examine(self.mapped, context.database(self.source), context.database(self.target))
         except TableMissing as missing:  # an earlier step may make it

@@ -41,6 +41,20 @@ class NothingCopied(Mistake):
         return "`of:` names the id of a step of kind `migrate`; other tables are named in `tables:`"
 
 
+@dataclass(eq=False)
+class CannotCompare(Mistake):
+    """`of` names a step that copied from a service."""
+
+    step: str
+
+    def __str__(self) -> str:
+        return f"step {self.step} copied pages of a service, which cannot be asked for checksums"
+
+    @property
+    def hint(self) -> str:
+        return "its own counts stand in the step's output; compare the target with another database by `tables:`"
+
+
 @step_kind("reconcile", changes=False, timeout=timedelta(hours=6))
 @dataclass(frozen=True, slots=True)
 class Reconcile:
@@ -134,6 +148,8 @@ class Reconcile:
             forward = context.parameters_of(self.of)
             if not isinstance(forward, Migrate) or forward.undo or forward.catch_up:
                 raise NothingCopied(self.of)
+            if forward.from_service:
+                raise CannotCompare(self.of)
             source, target = forward.source, forward.target
             migrated = Migrated(forward.called(context, self.of), forward.mapped)
         asked = Asked(

@@ -28,6 +28,7 @@ This page is made from the code: `python -m changeover.steps.reference`.
 _NAMED: Final = {
     "databases": "database",
     "services": "service",
+    "sources": "database or service",
     "channels": "channel",
     "hosts": "host or group",
     "people": "person or role",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from changeover.contracts import Context, Result, Value
+from changeover.contracts import Context, Database, Result, Value
 from changeover.counting import counted
+from changeover.errors import Mistake
 from changeover.project import Project
 from changeover.transfer.reconcile.mapped_pairs import copied_tables
 from changeover.transfer.swapping import swap_back
@@ -17,14 +19,35 @@ if TYPE_CHECKING:
     from changeover.steps.migrate import Migrate, TakingBack
 
 
+@dataclass(eq=False)
+class CannotExport(Mistake):
+    """What others wrote since is found by comparing with the source, and a service cannot be compared."""
+
+    step: str
+
+    def __str__(self) -> str:
+        return f"step {self.step} copied from a service: what others wrote since cannot be told from its rows"
+
+    @property
+    def hint(self) -> str:
+        return "leave `written_since` out: then an undo that would delete rows of others is refused"
+
+
 def take_back(context: Context, forward: Migrate, wanted: TakingBack) -> Result:
     """Export what was written since where that is wanted, then take back.
 
     Raises:
-        UndoFailed, ForeignRows, NotEmptyBefore, CannotSwap, TooMuchWrittenSince, NotExported: somebody has to look first.
+        UndoFailed, ForeignRows, NotEmptyBefore, CannotSwap, TooMuchWrittenSince, NotExported, CannotExport: somebody has to
+            look first.
     """
-    name = forward.called(context, wanted.step)
-    source, target = context.database(forward.source), context.database(forward.target)
+    if forward.from_service and wanted.written_since == "export":
+        raise CannotExport(wanted.step)
+    with forward.opened_source(context) as source:
+        return _taken_back(context, forward, wanted, source)
+
+
+def _taken_back(context: Context, forward: Migrate, wanted: TakingBack, source: Database) -> Result:
+    name, target = forward.called(context, wanted.step), context.database(forward.target)
     export = wanted.written_since == "export"
     undo = Undo(name, forward.mapped, source, target, context, foreign=export)
     told: dict[str, Value] = {}

@@ -6,7 +6,7 @@ It may be killed at any moment and run again: what the target holds is what its 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import sqlalchemy as sa
@@ -22,6 +22,7 @@ from changeover.transfer.control import ChunkRecord, Control, DeadLetter, TableR
 from changeover.transfer.databases import DatabaseUnreachable, reason
 from changeover.transfer.deferred import taken_by_others
 from changeover.transfer.failing import AlreadyUndone, ConnectionLost, CopyFailed, MappingChanged, TooManyRejects
+from changeover.transfer.finishing import finish
 from changeover.transfer.governing import Governor
 from changeover.transfer.mapping import Mapped
 from changeover.transfer.meter import TIES
@@ -188,7 +189,7 @@ class _Copy:
                 raise AlreadyUndone(self.migration.name)
             records = self.control.tables(self.writing)
         if records:
-            _refuse_another_mapping(plans, records)
+            refuse_another_mapping(plans, records)
             return records, True
         problems: list[str] = []
         begun = begun_positions(plans, self.source)
@@ -293,31 +294,11 @@ class _Copy:
         if rejected > allowed and waiting:
             rejected = lasting_letters(self.work, self.copied)
         if rejected > allowed:
-            raise TooManyRejects(rejected, allowed, self._examples())
-
-    def _examples(self, limit: int = 3) -> tuple[str, ...]:
-        with self.writing.begin():
-            records = self.control.tables(self.writing)
-            letters = [
-                (table.target, letter)
-                for table in records
-                for letter in self.control.letters(self.writing, table.number, limit=limit)
-            ]
-        return tuple(f"{table} {_key(letter)}{_column(letter)}: {letter.reason}" for table, letter in letters[:limit])
+            raise TooManyRejects(rejected, allowed, examples_of(self.control, self.writing))
 
     def _finish_table(self, plan: TablePlan, record: TableRecord) -> None:
-        sequences = self.migration.mapped.sequences
         with transaction(self.writing, self.dialect):
-            counters = self.dialect.counters(self.writing, plan.target) if sequences.reset else ()
-            for counter in counters:
-                highest = self.writing.execute(
-                    sa.select(sa.func.max(sa.column(counter.column))).select_from(plan.target.name.clause)
-                ).scalar()
-                wanted = (highest or 0) + 1 + sequences.headroom
-                if wanted > counter.next_value:
-                    moved = replace(counter, next_value=wanted, used=self.dialect.name == "sqlite")
-                    self.dialect.set_counter(self.writing, plan.target.name, moved)
-            self.dialect.analyse(self.writing, plan.target.name)
+            finish(plan, self.target, self.migration.mapped.sequences)
             self.control.set_state(self.writing, record.number, TableState.DONE, self.context.clock.now())
 
     def _tell_part(self, part: str) -> None:
@@ -340,7 +321,16 @@ class _Copy:
         )
 
 
-def _refuse_another_mapping(plans: Sequence[TablePlan], records: Sequence[TableRecord]) -> None:
+def examples_of(control: Control, writing: sa.Connection, limit: int = 3) -> tuple[str, ...]:
+    """Some dead letters of a migration, in words."""
+    with writing.begin():
+        records = control.tables(writing)
+        letters = [(table.target, letter) for table in records for letter in control.letters(writing, table.number, limit=limit)]
+    return tuple(f"{table} {_key(letter)}{_column(letter)}: {letter.reason}" for table, letter in letters[:limit])
+
+
+def refuse_another_mapping(plans: Sequence[TablePlan], records: Sequence[TableRecord]) -> None:
+    """Raise MappingChanged when the copy began with another mapping."""
     known = {record.target: record for record in records}
     for plan in plans:
         record = known.get(plan.into)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from changeover.contracts import Value, key
 from changeover.transfer.delta_words import Delta
+from changeover.transfer.paged_words import Paged
 
 Change = Literal["trim", "lower", "upper", "zero_date_to_null", "empty_to_null"]
 
@@ -48,6 +49,8 @@ class TableMapping:
     delta: Delta | Literal["ignore"] | None = key(
         "how it catches up with what changes in the source; `ignore`: it does not; left out: the step's", default=None
     )
+
+    api: Paged | None = key("how a service hands out its rows, where `from` of the step is one", default=None)
 
     @property
     def catching_up(self) -> Delta | None:

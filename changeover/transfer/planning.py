@@ -95,7 +95,7 @@ class TablePlan:
     def fingerprint(self) -> str:
         """Changes when the mapping does in a way that would mix two truths in one table."""
         essence = asdict(self.mapping)
-        for word in ("chunk_rows", "delta"):
+        for word in ("chunk_rows", "delta", *(() if self.mapping.api else ("api",))):
             essence.pop(word)
         return hashlib.sha256(json.dumps(essence, sort_keys=True, default=str).encode()).hexdigest()[:16]
 

@@ -13,6 +13,7 @@ from changeover.runbook.traces import Mention
 _SINGULAR = {
     "databases": "database",
     "services": "service",
+    "sources": "database",
     "channels": "channel",
     "hosts": "host",
     "people": "person",
@@ -45,6 +46,7 @@ def _known(view: View) -> dict[str, set[str] | None]:
     return {
         "databases": set(systems.databases) if there else None,
         "services": set(systems.services) if there else None,
+        "sources": {*systems.databases, *systems.services} if there else None,
         "channels": set(systems.channels) if there else None,
         "hosts": {*systems.hosts, *systems.groups} if there else None,
         "people": {*people.persons, *people.roles} if view.has_people else None,

@@ -21,6 +21,7 @@ class Request:
     path: tuple[str, ...]  # its parts, decoded
     body: bytes
     headers: Mapping[str, str]  # names in lower case
+    query: Mapping[str, str] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
         """The body's JSON object or form, empty when it is neither."""
@@ -78,9 +79,11 @@ def _handler(service: Service) -> type[BaseHTTPRequestHandler]:
 
         def _serve(self) -> None:
             length = min(int(self.headers.get("Content-Length") or 0), _LARGEST_BODY)
-            parts = tuple(unquote(part) for part in urlsplit(self.path).path.split("/") if part)
+            url = urlsplit(self.path)
+            parts = tuple(unquote(part) for part in url.path.split("/") if part)
+            query = {name: values[-1] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
             headers = {name.lower(): value for name, value in self.headers.items()}
-            reply = service.answer(Request(self.command, parts, self.rfile.read(length), headers))
+            reply = service.answer(Request(self.command, parts, self.rfile.read(length), headers, query))
             page = isinstance(reply.body, str)
             text = "" if reply.body is None else str(reply.body) if page else json.dumps(reply.body, ensure_ascii=False)
             content = text.encode()
