@@ -25,6 +25,7 @@ from changeover.contracts import (
 from changeover.counting import counted
 from changeover.errors import Mistake, Setback
 from changeover.steps.dry_run import not_verifiable
+from changeover.transfer.cluster_words import address_problem, is_cluster, refuse_without_dask
 from changeover.transfer.delta_words import Delta
 from changeover.transfer.mapping import Mapped, Sequences, Swap, TableMapping, TextPolicy
 from changeover.transfer.throttle import Throttle
@@ -123,7 +124,10 @@ class Migrate:
     target: DatabaseName = key("the database to fill", word="to", default="")
     tables: tuple[str | TableMapping, ...] = key("the tables: names, or mappings", default=())
     chunk_rows: int = key("rows of one transaction", default=50_000)
-    workers: int | str = key("processes that copy side by side; `auto`: as many as suit this machine", default="auto")
+    workers: int | str = key(
+        "processes that copy side by side; `auto`: as many as suit this machine; `dask://HOST:PORT`: those of a Dask cluster",
+        default="auto",
+    )
     max_rejects: int = key("dead letters that are allowed, of all tables together", default=0)
     order: str | tuple[str, ...] = key("`auto`: parents before children; or the target's tables in this order", default="auto")
     sequences: Sequences = key("what becomes of the counters that make new keys", default_factory=Sequences)
@@ -193,8 +197,10 @@ class Migrate:
             yield "`order` is `auto` or a list of tables"
         if _below(self.chunk_rows, 1):
             yield "`chunk_rows` is at least 1"
-        if _below(self.workers, 1) or _unknown_word(self.workers, "auto"):
-            yield "`workers` is `auto` or a number from 1"
+        if is_cluster(self.workers):
+            yield from filter(None, [address_problem(str(self.workers))])
+        elif _below(self.workers, 1) or _unknown_word(self.workers, "auto"):
+            yield "`workers` is `auto`, a number from 1, or `dask://HOST:PORT`"
         if _outside(self.compare_meanwhile, 0, 1):
             yield "`compare_meanwhile` is a part of the time: from 0 to 1"
         if _below(self.max_rejects, 0):
@@ -261,6 +267,8 @@ class Migrate:
 
         # rows that change meanwhile would look like differences
         follows = any(table.catching_up for table in self.mapped.tables)
+        if is_cluster(self.workers):
+            refuse_without_dask()
         look = CheapLook(context.clock, self.compare_meanwhile) if self.compare_meanwhile and not follows else None
         context.log(f"to adjust it while it runs: `changeover adjust`, or {context.control_file}\n")
         report = self._migration(context, look).run()
@@ -339,6 +347,8 @@ class Migrate:
         from changeover.transfer.examining import examine, words  # noqa: PLC0415 - loads SQLAlchemy
         from changeover.transfer.shapes import TableMissing  # noqa: PLC0415
 
+        if is_cluster(self.workers):
+            refuse_without_dask()
         if self.undo:
             forward = _forward(context, self.undo)
             context.database(forward.target).scalar("select 1")

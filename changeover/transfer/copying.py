@@ -149,6 +149,7 @@ class _Copy:
                 )
         tables = {}
         try:
+            self.sharing.prepare()  # a cluster that cannot do it is found before anything is dropped
             for plan, record in zip(plans, records, strict=True):
                 self._table(plan, record, resumed=resumed)
                 self._constraints(plans, records, finished=plan.number)

@@ -130,6 +130,38 @@ class StatementFailed(Setback):
         return f"database {self.name}: {self.why} (in: {self.statement})"
 
 
+@dataclass(eq=False)
+class SecretNotSent(Mistake):
+    """A database could only be reached elsewhere by sending its password there."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"database {self.name}: its password is no reference, and no password is sent through a cluster"
+
+    @property
+    def hint(self) -> str:
+        return "write `password: env:NAME` or `file:PATH` in the systems file, and let every worker have it under that name"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What may pass through other hands: a database without its password, which is found where it is opened."""
+
+    name: str
+    url: str
+    password: str  # a reference
+    options: Mapping[str, Any]
+
+    def open(self) -> OpenDatabase:
+        """A database of one's own; nothing is connected yet. Raises SecretMissing."""
+        from changeover.runbook.systems import DatabaseEntry  # noqa: PLC0415 - only a worker needs it
+        from changeover.secrets import Secrets  # noqa: PLC0415
+
+        password = Secrets(Path.cwd()).resolve(self.password) if self.password else ""
+        return open_database(self.name, DatabaseEntry(url=self.url, options=self.options), password)
+
+
 @dataclass(frozen=True, slots=True)
 class Address:
     """All that a process needs to open a database, the password too: for pipes between processes, never for a screen."""
@@ -137,6 +169,15 @@ class Address:
     name: str
     url: str = field(repr=False)
     options: Mapping[str, Any]
+    password: str = ""  # the reference behind the password in the URL
+
+    def by_reference(self) -> Reference:
+        """The same without the password. Raises SecretNotSent."""
+        url = sa.make_url(self.url)
+        if url.password and not self.password:
+            raise SecretNotSent(self.name)
+        bare = sa.URL.create(url.drivername, url.username, None, url.host, url.port, url.database, url.query)
+        return Reference(self.name, bare.render_as_string(hide_password=False), self.password, self.options)
 
     def open(self) -> OpenDatabase:
         """A database of one's own; nothing is connected yet."""
@@ -251,7 +292,9 @@ def open_database(name: str, entry: DatabaseEntry, password: str, *, base: Path 
         except dialect.loaded_dbapi.Error as error:
             raise _why_not(name, url, error) from error
 
-    return OpenDatabase(name, engine, Address(name, url.render_as_string(hide_password=False), dict(entry.options)))
+    return OpenDatabase(
+        name, engine, Address(name, url.render_as_string(hide_password=False), dict(entry.options), entry.password)
+    )
 
 
 def _address(name: str, text: str, password: str, base: Path | None) -> sa.URL:

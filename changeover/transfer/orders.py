@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from changeover.errors import Setback
 from changeover.transfer.control import ChunkRecord
-from changeover.transfer.databases import Address
+from changeover.transfer.databases import Address, Reference
 from changeover.transfer.mapping import Mapped
 
 
@@ -16,8 +16,8 @@ class Job:
 
     migration: str
     mapped: Mapped
-    source: Address
-    target: Address
+    source: Address | Reference
+    target: Address | Reference
 
 
 @dataclass(frozen=True, slots=True)

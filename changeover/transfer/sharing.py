@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from changeover.contracts import Context
 from changeover.counting import counted
 from changeover.transfer.chunk_work import ChunkWork
+from changeover.transfer.cluster import ClusterUnfit
+from changeover.transfer.cluster import opened as clusters_workers
+from changeover.transfer.cluster_words import is_cluster
 from changeover.transfer.control import ChunkRecord, TableRecord
 from changeover.transfer.databases import Address
 from changeover.transfer.governing import Governor
@@ -14,7 +17,7 @@ from changeover.transfer.mapping import Mapped
 from changeover.transfer.orders import Job
 from changeover.transfer.paths import Path, path_of
 from changeover.transfer.planning import TablePlan
-from changeover.transfer.workers import Workers, how_many
+from changeover.transfer.workers import SideBySide, Workers, how_many
 
 
 class Sharing:
@@ -25,8 +28,17 @@ class Sharing:
         self._mapped = mapped
         self._governor = governor
         self._context = context
-        self._workers: Workers | None = None
+        self._workers: SideBySide | None = None
         self._planned_workers = 1
+
+    def prepare(self) -> None:
+        """Reach the cluster, where one is to copy.
+
+        Raises:
+            DaskMissing, ClusterUnfit, SecretNotSent: it cannot.
+        """
+        if is_cluster(self._mapped.workers):
+            self._on_cluster()
 
     def close(self) -> None:
         """End the workers."""
@@ -61,7 +73,7 @@ class Sharing:
             if self._more_are_wanted:
                 return
 
-    def _by_workers(self, plan: TablePlan, workers: Workers) -> Iterator[ChunkRecord]:
+    def _by_workers(self, plan: TablePlan, workers: SideBySide) -> Iterator[ChunkRecord]:
         for answer in workers.copy(plan.number):
             self._context.check_stopped()
             workers.allow(self._governor.allowed())
@@ -69,9 +81,31 @@ class Sharing:
             if answer is not None:
                 yield answer.chunk
 
-    def _side_by_side(self, chunks: int) -> Workers | None:
+    def _on_cluster(self) -> SideBySide:
+        """The workers of a cluster: they copy, and we look at the checkpoint."""
+        if self._workers is None:
+            source, target = self._addresses
+            address = str(self._mapped.workers)
+            servers = self._work.far.dialect.skips_locked and self._work.near.dialect.name != "sqlite"
+            if source is None or target is None or not servers:
+                raise ClusterUnfit(address, "both databases have to be servers that every worker reaches", "write `workers: 1`")
+            job = Job(self._work.control.migration, self._mapped, source.by_reference(), target.by_reference())
+            cluster = clusters_workers(address, job, self._governor.meter.went, self._chunks_of)
+            cluster.allow(self._governor.allowed())
+            self._workers, self._planned_workers = cluster, cluster.count
+            self._context.say(f"{counted(cluster.count, 'worker')} of the cluster {address}")
+        self._workers.count = self._governor.workers or self._planned_workers
+        return self._workers
+
+    def _chunks_of(self, table: int) -> Sequence[ChunkRecord]:
+        with self._work.far.connection.begin():
+            return self._work.control.chunks(self._work.far.connection, table)
+
+    def _side_by_side(self, chunks: int) -> SideBySide | None:
         """Processes to copy with, when there is enough to do for more than one and the target lets several write."""
         self._governor.allowed()
+        if is_cluster(self._mapped.workers):
+            return self._on_cluster()
         self._planned_workers = how_many(self._mapped.workers, chunks)
         count = how_many(self._governor.workers or self._planned_workers, chunks)
         source, target = self._addresses

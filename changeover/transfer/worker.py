@@ -15,20 +15,20 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from changeover.errors import Setback
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.chunk_work import ChunkWork
-from changeover.transfer.control import Control
+from changeover.transfer.control import ChunkRecord, Control
 from changeover.transfer.databases import reason
 from changeover.transfer.failing import ConnectionLost, CopyFailed
 from changeover.transfer.orders import ChunkCopied, CopyTable, Failed, Job, NoneLeft, Rest, RowsWent
 from changeover.transfer.pace import Allowance, Paced
 from changeover.transfer.paths import path_of
-from changeover.transfer.planning import Side, plan_tables
+from changeover.transfer.planning import Side, TablePlan, plan_tables
 from changeover.transfer.sessions import lost, session
 
 #: How the process ends when nobody is left to tell.
@@ -79,7 +79,7 @@ class _Told:
         self._rows, self._told = 0, time.monotonic()
 
 
-class _Clock:
+class SystemClock:
     """The machine's."""
 
     def now(self) -> datetime:
@@ -95,7 +95,8 @@ def serve(orders: Connection) -> None:
     told = _Told(orders)
     threading.Thread(target=told.listen, daemon=True).start()
     try:
-        with _at_work(job, told) as (work, plans):
+        pace = Paced(lambda: told.allowance, lambda: None, time.sleep, SystemClock(), told.went)
+        with at_work(job, pace) as (work, plans):
             while True:
                 _copy_table(told, work, plans[told.tables.get().number])
     except Setback as setback:
@@ -106,26 +107,32 @@ def serve(orders: Connection) -> None:
 
 
 @contextmanager
-def _at_work(job: Job, told: _Told) -> Iterator[tuple[ChunkWork, dict[int, Any]]]:
+def at_work(job: Job, pace: Paced) -> Iterator[tuple[ChunkWork, dict[int, TablePlan]]]:
+    """Both databases, opened, and the tables by their numbers."""
     with closing(job.source.open()) as source, closing(job.target.open()) as target:
         dialects = (dialect_of(source), dialect_of(target))
         with session(source, dialects[0], autocommit=True) as reading, session(target, dialects[1]) as writing:
             near, far = Side(source, dialects[0], reading), Side(target, dialects[1], writing)
             plans = plan_tables(job.mapped, near, far)
             writing.rollback()
-            clock = _Clock()
-            pace = Paced(lambda: told.allowance, lambda: None, time.sleep, clock, told.went)
-            work = ChunkWork(Control(job.migration), near, far, pace, clock, time.sleep)
+            work = ChunkWork(Control(job.migration), near, far, pace, pace.clock, pace.sleep)
             yield work, {plan.number: plan for plan in plans}
 
 
-def _copy_table(told: _Told, work: ChunkWork, plan: Any) -> None:
+def copied(work: ChunkWork, plan: TablePlan) -> Iterator[ChunkRecord]:
+    """Copy the chunks of a table until none is free, and give each."""
     with work.far.connection.begin():
         records = work.control.tables(work.far.connection)
         record = next(record for record in records if record.number == plan.number)
         path = path_of(plan, work.near, work.far, keeps_keys=record.keeps_keys)
     carrier = work.carrier(path, plan, record)
-    while not told.resting and (chunk := work.copy_next(plan, record, carrier)) is not None:
+    while (chunk := work.copy_next(plan, record, carrier)) is not None:
+        yield chunk
+
+
+def _copy_table(told: _Told, work: ChunkWork, plan: TablePlan) -> None:
+    chunks = copied(work, plan)
+    while not told.resting and (chunk := next(chunks, None)) is not None:
         told.tell()
         told.orders.send(ChunkCopied(plan.number, chunk))
     told.orders.send(NoneLeft(plan.number))

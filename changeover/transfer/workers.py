@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from changeover.errors import Setback
 from changeover.transfer.orders import ChunkCopied, CopyTable, Failed, Job, NoneLeft, Rest, RowsWent
@@ -48,6 +48,24 @@ def how_many(wanted: int | str, chunks: int) -> int:
     if isinstance(wanted, int):
         return max(1, min(wanted, chunks))
     return max(1, min((os.cpu_count() or 1) // 2, _MOST, chunks))
+
+
+class SideBySide(Protocol):
+    """Several that copy the chunks of one migration, wherever they run. Close them."""
+
+    count: int  # may change while they copy
+
+    def copy(self, table: int) -> Iterator[ChunkCopied | None]:
+        """Every chunk of a table as it is committed, and None now and then in between, until no chunk is free."""
+        ...
+
+    def allow(self, allowance: Allowance) -> None:
+        """What all of them together may do from now on."""
+        ...
+
+    def close(self) -> None:
+        """End them all."""
+        ...
 
 
 @dataclass(slots=True)

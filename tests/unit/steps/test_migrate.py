@@ -10,6 +10,7 @@ from changeover.contracts import Answer, Found, OnUnknown, registered_kinds
 from changeover.runbook.systems import DatabaseEntry
 from changeover.steps.migrate import Migrate, NotAMigration
 from changeover.testing import FakeContext
+from changeover.transfer.cluster_words import DaskMissing
 from changeover.transfer.databases import OpenDatabase, open_database
 from changeover.transfer.mapping import ColumnMapping, TableMapping
 
@@ -130,3 +131,18 @@ def test_a_sound_step_has_no_problems() -> None:
 def test_it_is_registered_and_may_always_run_again() -> None:
     assert registered_kinds()["migrate"].python is Migrate
     assert COPY.on_unknown is OnUnknown.RERUN
+
+
+@pytest.mark.parametrize("workers", ["dask://", "dask://scheduler", "dask:8786", "dask://a b:8786"])
+def test_a_cluster_is_written_with_host_and_port(workers: str) -> None:
+    assert list(replace(COPY, workers=workers).problems()) == ["`workers` names a cluster as `dask://HOST:PORT`, its scheduler"]
+
+
+def test_a_cluster_without_dask_is_refused_in_the_dry_run_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = replace(COPY, workers="dask://scheduler:8786")
+    assert list(copy.problems()) == []
+    assert list(replace(COPY, workers="dask+tls://[::1]:8786/").problems()) == []
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(DaskMissing, match="needs Dask, which is not installed") as caught:
+        copy.dry_run(FakeContext())
+    assert "pip install 'changeover[dask]'" in caught.value.hint

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import pickle
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from changeover.runbook.systems import DatabaseEntry
+from changeover.secrets import SecretMissing
 from changeover.transfer.databases import (
     DatabaseAddressWrong,
     DatabaseUnknown,
     DatabaseUnreachable,
     DriverMissing,
     OpenDatabase,
+    SecretNotSent,
     StatementFailed,
     open_database,
     reason,
@@ -91,3 +95,29 @@ def test_the_password_is_not_in_the_engine_s_words() -> None:
 def test_a_reason_is_one_line_without_the_driver_s_wrapping() -> None:
     error = sa.exc.OperationalError("select 1", {}, Exception(1234, "went\n  wrong"))
     assert reason(error) == "went wrong"
+
+
+def test_a_database_passes_through_other_hands_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = DatabaseEntry("postgresql://crm@db-1:5433/crm", "env:CRM_PASSWORD", {"sslmode": "require"})
+    opened = open_database("crm", entry, "pa:ss/w0rd")
+    assert opened.address is not None
+    reference = opened.address.by_reference()
+    for words in (repr(reference), pickle.dumps(reference).decode("latin-1")):
+        assert "w0rd" not in words
+        assert "db-1:5433" in words
+    monkeypatch.setenv("CRM_PASSWORD", "pa:ss/w0rd")
+    there = reference.open()
+    assert there.address == replace(opened.address, password="")
+    monkeypatch.delenv("CRM_PASSWORD")
+    with pytest.raises(SecretMissing, match="CRM_PASSWORD"):
+        reference.open()
+    for database in (opened, there):
+        database.close()
+
+
+def test_a_password_that_is_no_reference_is_not_passed_on() -> None:
+    opened = open_database("crm", DatabaseEntry(url="postgresql://crm@db-1/crm"), "secret")
+    assert opened.address is not None
+    with pytest.raises(SecretNotSent, match="no password is sent through a cluster"):
+        opened.address.by_reference()
+    opened.close()
