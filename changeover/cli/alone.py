@@ -134,7 +134,9 @@ class AloneContext:
         self._told = now
         of = f" of {total:,}" if total else ""
         more = ", ".join(
-            f"{name} {value:,}" if isinstance(value, int | float) else f"{name} {value}" for name, value in figures.items()
+            f"{name} {value:,}" if isinstance(value, int | float) else f"{name} {value}"
+            for name, value in figures.items()
+            if value != "" and not isinstance(value, dict)
         )
         line = f"{done:,}{of} {unit}{f' ({more})' if more else ''}"
         if screen:

@@ -166,12 +166,15 @@ class Afterwards:
         return next(due, None)
 
     def _make(self, wanted: Sequence[Deferred], at_once: int) -> None:
+        sort = wanted[0].definition.sort
+        done = sum(each.definition.sort is sort and each.state is State.BACK for each in self.all)
+
         def told(back: Deferred | None) -> None:
+            nonlocal done
             if back is not None:
+                done += 1
                 self.load()
-            sort = wanted[0].definition.sort
             alike = [each for each in self.all if each.definition.sort is sort]
-            done = sum(each.state is State.BACK for each in alike)
             if back is not None:
                 lasted = next((each.seconds or 0.0 for each in alike if each.number == back.number), 0.0)
                 what = f"{back.words} of {back.definition.relation}"

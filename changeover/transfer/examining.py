@@ -105,6 +105,7 @@ def _indexes(plan: TablePlan, target: Side, *, deferred: bool) -> Iterator[str]:
     """What would be made after the load and why that pays, or what could be."""
     if target.dialect.name != "postgresql":
         return
+    target.connection.rollback()  # whoever looked before has begun a transaction
     with target.connection.begin():
         choice = choice_of(plan, target.connection, count(target.connection, plan))
     if not deferred:
