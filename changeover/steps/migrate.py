@@ -207,9 +207,6 @@ class Migrate:
             yield "`max_rejects` is 0 or more"
         yield from self.throttle.problems()
         yield from self._problems_of_service()
-        for delta in (self.delta, *(table.catching_up for table in self.tables if isinstance(table, TableMapping))):
-            if delta is not None:
-                yield from delta.problems()
 
     def _problems_of_service(self) -> Iterable[str]:
         tables = [table for table in self.tables if isinstance(table, TableMapping) and table.api is not None]
@@ -224,8 +221,6 @@ class Migrate:
         for table in tables:
             if not table.key_columns:
                 yield f"`key` says which fields tell the rows of {table.source} apart"
-            if table.api is not None:
-                yield from table.api.problems()
 
     @property
     def mapped_delta(self) -> bool:

@@ -28,7 +28,7 @@ from changeover.transfer.mapping import Mapped
 from changeover.transfer.meter import TIES
 from changeover.transfer.onlooker import Onlooker
 from changeover.transfer.pace import Paced
-from changeover.transfer.passes import CaughtUp, Passes, begun_positions, create_positions, lasting_letters
+from changeover.transfer.passes import CaughtUp, Passes, begun_positions, create_positions, lasting_letters, not_followed
 from changeover.transfer.planning import MigrationRefused, Side, TablePlan, plan_tables
 from changeover.transfer.positions import Positions
 from changeover.transfer.preparing import record_of
@@ -37,7 +37,7 @@ from changeover.transfer.reports import Report, TableReport
 from changeover.transfer.sessions import create_control, lost, session, transaction
 from changeover.transfer.sharing import Sharing
 from changeover.transfer.throttle import Throttle
-from changeover.transfer.verifying import verify
+from changeover.transfer.verifying import RowsMissing, verify
 
 T = TypeVar("T")
 
@@ -171,7 +171,10 @@ class _Copy:
         caught_up = passes.run()
         for plan, record in following:
             if self.migration.final:
-                verify(plan, record, self.control, Reader(self.reading, plan), self.writing)
+                try:
+                    verify(plan, record, self.control, Reader(self.reading, plan), self.writing)
+                except RowsMissing as missing:
+                    raise not_followed(plan, missing) from missing
             self._finish_table(plan, record)
             tables[plan.into] = self._report_of(plan)
         if self.migration.final:

@@ -23,6 +23,7 @@ from changeover.transfer.planning import Side, TablePlan, plan_tables
 from changeover.transfer.positions import Positions
 from changeover.transfer.sessions import session
 from changeover.transfer.table_pass import Found, TablePass
+from changeover.transfer.verifying import RowsMissing
 from changeover.transfer.watermarks import Marks, Watermarks
 
 if TYPE_CHECKING:
@@ -79,6 +80,28 @@ class CannotDelete(Setback):
     @property
     def hint(self) -> str:
         return "rows of a table that this migration does not fill refer to them: delete those first, then try the step again"
+
+
+@dataclass(eq=False)
+class NotFollowed(RowsMissing):
+    """After the last delta the figures do not add up."""
+
+    deletes_found: bool
+
+    @property
+    def hint(self) -> str:
+        if self.source != self.read and not self.deletes_found:
+            return "rows were deleted in the source, or left the table's `where`: only `deletes: compare_keys` finds those"
+        return "somebody else wrote to the table, in the source after the freeze or in the target: find out who before going on"
+
+
+def not_followed(plan: TablePlan, missing: RowsMissing) -> NotFollowed:
+    """The same with what to do about it in a table that catches up."""
+    delta = plan.mapping.catching_up
+    found = delta is not None and delta.deletes == "compare_keys"
+    return NotFollowed(
+        missing.table, missing.source, missing.read, missing.written, missing.rejected, missing.found, deletes_found=found
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from changeover.transfer.databases import OpenDatabase
 from changeover.transfer.delta_words import Buried, Delta, Tombstones, Until
 from changeover.transfer.failing import TooManyRejects
 from changeover.transfer.mapping import ColumnMapping, TableMapping
-from changeover.transfer.passes import NotCaughtUp, SourceStillWritten
+from changeover.transfer.passes import NotCaughtUp, NotFollowed, SourceStillWritten
 from changeover.transfer.planning import MigrationRefused
 
 Opener = Callable[[str, str], OpenDatabase]
@@ -288,6 +288,10 @@ def test_rows_that_say_that_they_are_deleted_go_and_are_never_copied(to_postgres
         {"customer": 6, "line": 2},
     ]
     assert Reconcile(of="copy").run(pair.context).verdict.answer is Answer.PASSED  # type: ignore[union-attr]
+    pair.change("delete from orders where customer = 7")  # without a tombstone
+    with pytest.raises(NotFollowed, match="the source has 1,196 rows, 1198 were read") as trouble:
+        pair.catch_up()
+    assert "only `deletes: compare_keys` finds those" in trouble.value.hint
 
 
 def test_a_source_that_is_still_written_is_not_called_frozen_and_a_fast_one_not_caught_up(to_postgresql: Pair) -> None:

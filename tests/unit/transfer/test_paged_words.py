@@ -29,15 +29,18 @@ def test_a_sound_one_has_no_fault() -> None:
 @pytest.mark.parametrize(
     ("found", "says"),
     [
-        (problems(Paged("/c", {}, next="$.next")), "`api: fields` names at least one field"),
-        (problems(Paged("/c", {"n": "text"}, next="$.next", size=0)), "`api: size` is 1 or more"),
+        (list(Paged("/c", {}, next="$.next").problems()), "`api: fields` names at least one field"),
+        (list(Paged("/c", {"n": "text"}, next="$.next", size=0).problems()), "`api: size` is 1 or more"),
         (
-            problems(Paged("/c", {"n": "text"}, next="$.next", requests_per_second=0)),
+            list(Paged("/c", {"n": "text"}, next="$.next", requests_per_second=0).problems()),
             "`api: requests_per_second` is 0.01 or more",
         ),
-        (problems(Paged("/c", {"n": "text"})), "`api: next` says where an answer has the token"),
-        (problems(Paged("/c", {"n": "text"}, by="page", next="$.next")), "`api: next` means nothing with `by: page`"),
-        (problems(Paged("/c", {"n": "text"}, next="$.next", items="customers")), "`api: items`: `customers` is not a path"),
+        (list(Paged("/c", {"n": "text"}).problems()), "`api: next` says where an answer has the token"),
+        (list(Paged("/c", {"n": "text"}, by="page", next="$.next").problems()), "`api: next` means nothing with `by: page`"),
+        (
+            list(Paged("/c", {"n": "text"}, next="$.next", items="customers").problems()),
+            "`api: items`: `customers` is not a path",
+        ),
         (problems(SOUND, "orders"), "either all tables have `api`"),
         (problems(key=()), "`key` says which fields tell the rows of customers apart"),
         (problems(delta=Delta("at")), "`delta` needs a database"),
