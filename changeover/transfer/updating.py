@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.planning import TablePlan
-from changeover.transfer.shapes import TableName
+from changeover.transfer.shapes import Column, Sort, TableName
 
 _MARKS: Final = {"mysql": "%s", "sqlite": "?"}
+#: Sorts of which equal values are the same value.
+_SAME_WHEN_EQUAL: Final = frozenset({Sort.INTEGER, Sort.BOOLEAN, Sort.DATE, Sort.UUID, Sort.BINARY})
 _STAGE: Final = TableName(None, "changeover_changed")
 
 
@@ -26,17 +28,12 @@ def update_rows(connection: sa.Connection, dialect: Dialect, plan: TablePlan, ro
         _through_copy(connection, dialect, plan, rows)
         return
     mark = _MARKS.get(dialect.name, "?")
-    quote = _quoting(connection, mark)
+    quote = connection.dialect.identifier_preparer.quote  # it doubles per cent signs where the driver wants them so
     sets = ", ".join(f"{quote(names[place])} = {mark}" for place in others)
     where = " AND ".join(f"{quote(name)} = {mark}" for name in key)
     table = plan.target.name.quoted(connection.dialect)
-    statement = f"UPDATE {table.replace('%', '%%') if mark == '%s' else table} SET {sets} WHERE {where}"  # noqa: S608 - names are quoted
+    statement = f"UPDATE {table} SET {sets} WHERE {where}"  # noqa: S608 - names are quoted
     connection.exec_driver_sql(statement, [tuple(row[place] for place in (*others, *plan.handle)) for row in rows])
-
-
-def _quoting(connection: sa.Connection, mark: str) -> Any:
-    quote = connection.dialect.identifier_preparer.quote
-    return lambda name: quote(name).replace("%", "%%") if mark == "%s" else quote(name)
 
 
 def _through_copy(
@@ -56,6 +53,16 @@ def _through_copy(
         f"CREATE TEMPORARY TABLE {stage} ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA"  # noqa: S608 - names are quoted
     )
     dialect.write(connection, _STAGE, names, rows)
-    sets = ", ".join(f"{quote(name)} = changed.{quote(name)}" for name in names if name not in key)
+    others = [feed.target for feed in plan.feeds if feed.target.name not in key]
+    sets = ", ".join(f"{quote(column.name)} = changed.{quote(column.name)}" for column in others)
     where = " AND ".join(f"ours.{quote(name)} = changed.{quote(name)}" for name in key)
-    connection.exec_driver_sql(f"UPDATE {table} AS ours SET {sets} FROM pg_temp.{stage} AS changed WHERE {where}")  # noqa: S608 - as above
+    # a row that is read again and has not changed is not written again
+    ours, changed = (f"({', '.join(_comparable(side, column, quote) for column in others)})" for side in ("ours", "changed"))
+    statement = f"UPDATE {table} AS ours SET {sets} FROM pg_temp.{stage} AS changed WHERE {where}"  # noqa: S608 - as above
+    connection.exec_driver_sql(f"{statement} AND {ours} IS DISTINCT FROM {changed}")
+
+
+def _comparable(side: str, column: Column, quote: Callable[[str], str]) -> str:
+    """SQL for a column as something that is equal only where it is the same: 1.0 and 1.00 are not."""
+    name = f"{side}.{quote(column.name)}"
+    return name if column.sort in _SAME_WHEN_EQUAL else f'CAST({name} AS text) COLLATE "C"'

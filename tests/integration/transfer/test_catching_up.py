@@ -36,6 +36,7 @@ CHILDREN = """create table orders (customer bigint not null, line integer not nu
     updated_at {moment}, primary key (customer, line), foreign key (customer) references customers (id))"""
 MOMENTS = {"mariadb": "timestamp(6) null", "postgresql": "timestamptz", "sqlite": "datetime"}
 NOW = {"mariadb": "now(6)", "postgresql": "clock_timestamp()", "sqlite": "strftime('%Y-%m-%d %H:%M:%f', 'now')"}
+HOSTILE = "na`me \"'; drop table t; --"
 ROWS = 1200  # more than one batch
 
 
@@ -411,3 +412,30 @@ def catching(pair: Pair) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@pytest.mark.parametrize(
+    "systems", [("mariadb", "postgresql"), ("postgresql", "mariadb"), ("sqlite", "postgresql")], ids="-".join
+)
+def test_hostile_names_and_values_that_are_equal_and_not_the_same_are_brought(opened: Opener, systems: tuple[str, str]) -> None:
+    source, target = (opened(system, name) for system, name in zip(systems, ("legacy", "crm"), strict=True))
+    for system, database in zip(systems, (source, target), strict=True):
+        quote = database.engine.dialect.identifier_preparer.quote
+        name = quote(HOSTILE)
+        types = {"mariadb": "json", "postgresql": "json", "sqlite": "text"}
+        database.execute(
+            f"create table t (id integer primary key, {name} varchar(20), doc {types[system]}, number decimal(10,2),"
+            f" updated_at {MOMENTS[system]})"
+        )
+        if database is source:
+            database.execute("insert into t values (1, 'A', '{}', 1, :then), (2, 'B', '[]', 1, :then)", then="2027-01-01")
+    plan = Migrate("legacy", "crm", ("t",), delta=DELTA)
+    context = FakeContext(run_id="run", step="copy", databases={"legacy": source, "crm": target}, steps={"copy": plan})
+    plan.run(context)
+    quote = source.engine.dialect.identifier_preparer.quote
+    name = quote(HOSTILE)
+    changed = "update t set {} = 'a', doc = '{{\"a\": 2}}', number = 2, updated_at = :now where id = 1"
+    source.execute(changed.format(name), now="2027-01-02")
+    Migrate(catch_up="copy", final=True).run(context)
+    one, other, _ = checksums_of_pair(source, Selection("t"), target, Selection("t"))
+    assert one == other
