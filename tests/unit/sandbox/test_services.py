@@ -10,7 +10,7 @@ import sqlalchemy
 from changeover.sandbox import legacy_crm, new_crm, population
 from changeover.sandbox.services.alerts import Alerts
 from changeover.sandbox.services.chat import Chat
-from changeover.sandbox.services.cloud_crm import SERVED_PER_SECOND, CloudCrm
+from changeover.sandbox.services.cloud_crm import SERVED_PER_SECOND, TOKENS_LIVE_S, CloudCrm
 from changeover.sandbox.services.front_end import Company, FrontEnd
 from changeover.sandbox.services.jobs import Jobs
 from changeover.sandbox.services.web import Reply, Request
@@ -87,6 +87,26 @@ def test_the_cloud_crm_limits_the_rate_and_forgives_with_time(seconds: Seconds) 
     assert cloud.answer(ask("GET", "customers/F1")).status == 200
     assert cloud.answer(ask("GET", "customers/F1")).status == 200
     assert cloud.answer(ask("GET", "customers/F1")).headers["Retry-After"] == "1"
+
+
+def test_the_cloud_crm_hands_out_pages_forgets_their_tokens_and_counts_what_was_too_much(seconds: Seconds) -> None:
+    cloud = CloudCrm({f"F{number}": {"name": "x"} for number in range(5)}, seconds=seconds, burst=5)
+
+    def page(**query: str) -> Reply:
+        return cloud.answer(Request("GET", ("customers",), b"", {}, {"limit": "3", **query}))
+
+    first = told(page())
+    assert [row["number"] for row in first["customers"]] == ["F0", "F1", "F2"]  # type: ignore[attr-defined]
+    assert first["count"] == 5
+    token = str(first["next"])
+    last = told(page(cursor=token))
+    assert ([row["number"] for row in last["customers"]], last["next"]) == (["F3", "F4"], None)  # type: ignore[attr-defined]
+    assert page(cursor="nonsense").status == 400
+    assert page(limit="many").status == 400
+    seconds.now += TOKENS_LIVE_S + 1
+    assert page(cursor=token).status == 410
+    assert [page().status for _ in range(6)] == [200] * 4 + [429] * 2
+    assert told(cloud.answer(ask("GET", "usage"))) == {"served": 9, "exceeded": 2}
 
 
 def test_a_closed_door_says_so_in_words_and_the_staff_still_get_in(front: FrontEnd) -> None:
