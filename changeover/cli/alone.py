@@ -22,7 +22,7 @@ from changeover.runbook.binder import Binder, Invalid
 from changeover.runbook.findings import RunbookRefused
 from changeover.runbook.references import ValueMissing
 from changeover.runbook.sources import Sources
-from changeover.runbook.systems import DatabaseEntry, Systems
+from changeover.runbook.systems import DatabaseEntry, ServiceEntry, Systems
 from changeover.secrets import Secrets
 from changeover.steps.migrate import Migrate
 from changeover.steps.reconcile import Reconcile
@@ -36,7 +36,8 @@ class Alone:
     """What such a file holds."""
 
     databases: Mapping[str, DatabaseEntry] = key("databases by name", default_factory=dict)
-    systems: str = key("or a systems file beside this one, for its databases", default="")
+    services: Mapping[str, ServiceEntry] = key("services by name, where rows come from one", default_factory=dict)
+    systems: str = key("or a systems file beside this one, for its databases and services", default="")
     migrate: Migrate | None = key("what is copied", default=None)
     reconcile: Reconcile | None = key("what is compared", default=None)
 
@@ -85,7 +86,8 @@ def load(file: Path) -> tuple[Alone, Systems]:
     systems = _bound(sources, alone.systems, Systems) if isinstance(alone, Alone) and alone.systems else Systems()
     if sources.findings or not isinstance(alone, Alone) or not isinstance(systems, Systems):
         raise RunbookRefused(tuple(sources.findings))
-    return alone, Systems(databases={**systems.databases, **alone.databases})
+    databases, services = {**systems.databases, **alone.databases}, {**systems.services, **alone.services}
+    return alone, Systems(databases=databases, services=services)
 
 
 def _bound(sources: Sources, name: str, python: type[Any]) -> Any:

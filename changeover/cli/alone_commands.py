@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,6 +37,20 @@ class ShareUnclear(Mistake):
     @property
     def hint(self) -> str:
         return "write a percentage from 0.001% to 100%, such as 1%"
+
+
+@dataclass(eq=False)
+class NoRehearsal(Mistake):
+    """Rows of a service cannot be tried in a scratch schema: all of its pages would have to be read for it."""
+
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.service} is a service, whose rows are not rehearsed"
+
+    @property
+    def hint(self) -> str:
+        return "`--dry-run` matches the tables and reads the first page"
 
 
 def migrate(
@@ -103,6 +118,8 @@ def _told(result: Result, *, as_json: bool) -> int:
 
 
 def _rehearsed(kind: Migrate, context: AloneContext, one_in: int, *, as_json: bool) -> int:
+    if kind.from_service:
+        raise NoRehearsal(kind.source)
     source, target = context.database(kind.source), context.database(kind.target)
     found = rehearse(kind.mapped, source, target, context, one_in=one_in)
     expected = sum(table.expected_rejects for table in found.tables.values())

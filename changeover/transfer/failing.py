@@ -58,7 +58,7 @@ class AlreadyUndone(Setback):
 
     @property
     def hint(self) -> str:
-        return "start a new run; where the copy has a `name`, another one"
+        return "start a new run, or give the copy another name: `name:`, or `--name` of `changeover migrate`"
 
 
 @dataclass(eq=False)

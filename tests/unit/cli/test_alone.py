@@ -15,6 +15,8 @@ from changeover.cli.alone import AloneContext
 from changeover.engine.resources import Resources
 from changeover.project import Project
 from changeover.runbook.systems import Systems
+from changeover.sandbox.services import web
+from changeover.sandbox.services.cloud_crm import CloudCrm
 from changeover.secrets import Secrets
 
 FILE = """databases:
@@ -169,3 +171,25 @@ def test_a_copy_without_a_runbook_is_adjusted_by_its_control_file(file: Path, ca
 
 def resources_of(folder: Path) -> Resources:
     return Resources(Systems(), Project(folder), Secrets(folder), folder)
+
+
+def test_rows_of_a_service_need_no_runbook_either(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    execute(tmp_path / "crm.db", "create table contacts (number text primary key, name text)")
+    server = web.serve(CloudCrm({f"F{number}": {"name": "x"} for number in range(5)}, seconds=time.monotonic))
+    file = tmp_path / "contacts.yaml"
+    file.write_text(
+        f"databases: {{crm: 'sqlite:///{tmp_path}/crm.db'}}\nservices: {{cloud: '{web.address(server)}'}}\n"
+        "migrate:\n  from: cloud\n  to: crm\n  tables:\n    - {from: customers, to: contacts, key: [number], "
+        "api: {path: /customers, items: $.customers, next: $.next, fields: {number: text, name: text}}}\n",
+        encoding="utf-8",
+    )
+    try:
+        assert main(["migrate", str(file), "--dry-run"]) == 0
+        assert main(["migrate", str(file)]) == 0
+        assert "5 rows copied into 1 table" in capsys.readouterr().out
+        assert main(["migrate", str(file), "--rehearse"]) == 2
+        assert "cloud is a service, whose rows are not rehearsed" in capsys.readouterr().err
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert execute(tmp_path / "crm.db", "select count(*) from contacts") == [(5,)]
