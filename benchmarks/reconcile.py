@@ -54,7 +54,7 @@ FILL: Final = """insert into customers select seq, concat('MT', lpad(seq * 7919 
     from seq_1_to_{rows}"""
 PLANTED: Final = (
     "phone = 'x'",
-    "first_name = null",
+    "first_name = case when first_name is null then 'x' end",
     "credit_limit = credit_limit + 1",
     "notes = 'z'",
     "email = 'other'",
@@ -62,6 +62,13 @@ PLANTED: Final = (
     "postcode = '0'",
     "status = 'none'",
 )
+
+
+#: Columns that reladiff can compare: others hold NULLs, at which it fails. So many of the planted differences are in them.
+WITHOUT_NULL: Final = (
+    *("external_ref", "kind", "last_name", "street", "city", "postcode", "credit_limit", "is_vip", "status", "phone"),
+)
+SEEN_WITHOUT_NULL: Final = 4
 
 
 def main() -> None:
@@ -99,13 +106,17 @@ def measure(legacy: OpenDatabase, crm: OpenDatabase) -> None:
         crm.execute(f"update customers set {change} where id = {number * ROWS // 9}")  # noqa: S608 - of this file
     found = [timed(lambda: expect(pair, len(PLANTED))) for _ in range(REPEAT)]
     say("find 8 differences, all 18 columns", found)
+    same = pair_of(TablePair("customers", only=WITHOUT_NULL), legacy, crm)
+    alike = [timed(lambda: expect(same, SEEN_WITHOUT_NULL)) for _ in range(REPEAT)]
+    say("find the 4 of them that are in reladiff's 10 columns", alike)
     other = [reladiff(legacy, crm) for _ in range(REPEAT)]
     if None not in other:
         times = [seconds for seconds in other if seconds is not None]
         say(
             "reladiff, its 10 columns without NULL",
             times,
-            we_are_faster=round(statistics.median(times) / statistics.median(found), 2),
+            we_are_faster=round(statistics.median(times) / statistics.median(alike), 2),
+            with_all_columns=round(statistics.median(times) / statistics.median(found), 2),
         )
 
 
@@ -134,8 +145,7 @@ def reladiff(legacy: OpenDatabase, crm: OpenDatabase) -> float | None:
         say("reladiff", [], why="not installed; it is in the dependency group `bench`")
         return None
     urls = [address(legacy, "mysql"), address(crm, "postgresql")]
-    names = ("external_ref", "kind", "last_name", "street", "city", "postcode", "credit_limit", "is_vip", "status", "phone")
-    options = [part for name in names for part in ("-c", name)]
+    options = [part for name in WITHOUT_NULL for part in ("-c", name)]
     command = [program, urls[0], "customers", urls[1], "customers", "-k", "id", *options, "-j", "2", "--stats"]
     started = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
