@@ -34,9 +34,7 @@ class KamailioChannel:
         if said is None:
             raise self._broken(f"table {self.entry.table} has no {self._word}")
         percent = percent_of(self.name, said, f"table {self.entry.table}")
-        on_disk = self._on_disk()
-        differs = "" if on_disk in (None, percent) else f"a restart of kamailio would make it {Standing(on_disk or 0)}"
-        return Standing(percent, percent, differs)
+        return Standing(percent, percent, self._lost_by_a_restart(percent))
 
     def close(self, announcement: Announcement) -> None:  # noqa: ARG002 - callers hear a code, not a text
         """Nobody."""
@@ -71,13 +69,16 @@ class KamailioChannel:
             raise self._broken(f"dlg.stats_active is answered by: {' '.join(answer.split())[:120]}")
         return sum(numbers)
 
-    def _on_disk(self) -> int | None:
-        """What a restart would make it; None when no file is named. A file without it leaves that to the configuration."""
+    def _lost_by_a_restart(self, percent: int) -> str:
+        """What a restart would make of it when that is something else, in words."""
         if not self.entry.file:
-            return None
+            return ""
         text = self.place.read(self.entry.file) or ""
         found = [match[1] for line in text.splitlines() if (match := self._line.match(line))]
-        return percent_of(self.name, found[-1], self.entry.file) if found else None
+        if not found:  # then the configuration decides, which lets everybody in as long as nothing was ever switched
+            return "" if percent == EVERYBODY else f"{self.entry.file} does not keep that over a restart of kamailio"
+        on_disk = percent_of(self.name, found[-1], self.entry.file)
+        return "" if on_disk == percent else f"a restart of kamailio would make it {Standing(on_disk)}"
 
     def _rpc(self, *words: str) -> str:
         answer = self._ended(*words)

@@ -179,6 +179,12 @@ def test_the_call_centre_stays_closed_when_kamailio_restarts(bound: Any, context
     assert call_centre.file.read_text().startswith("# by hand\n$sht(channels=>other) = 1;\n")
     call_centre.file.write_text("$sht(channels=>call-centre) = 100;\n")
     assert "a restart of kamailio would make it open" in close.probe(context).summary
+    call_centre.file.write_text("")  # as if somebody had closed it by hand, in memory alone
+    probe = close.probe(context)
+    assert probe.found is Found.PARTIAL
+    assert "does not keep that over a restart of kamailio" in probe.summary
+    close.run(context)
+    assert close.probe(context).found is Found.DONE
 
 
 @pytest.mark.usefixtures("behind_kamailio")
