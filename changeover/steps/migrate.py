@@ -123,7 +123,7 @@ class Migrate:
     )
     target: DatabaseName = key("the database to fill", word="to", default="")
     tables: tuple[str | TableMapping, ...] = key("the tables: names, or mappings", default=())
-    chunk_rows: int = key("rows of one transaction", default=50_000)
+    chunk_rows: int = key("rows of one transaction", default=100_000)
     workers: int | str = key(
         "processes that copy side by side; `auto`: as many as suit this machine; `dask://HOST:PORT`: those of a Dask cluster",
         default="auto",

@@ -87,7 +87,7 @@ class BlockReader:
         except Unfit:
             return Refused.IN_DOUBT
         if self.form.constants:
-            text = text.replace(b"\n", b"\t" + b"\t".join(self.form.constants) + b"\n")
+            text = text.replace(b"\n", b"\x1f" + b"\x1f".join(self.form.constants) + b"\n")
         return Block(rows, text)
 
     def _made(self, block: bytes) -> bytes:

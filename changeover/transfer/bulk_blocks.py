@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from changeover.transfer.blocks import BlockReader, Refused
 from changeover.transfer.carriers import Stretch
 from changeover.transfer.copy_command import copy_in
+from changeover.transfer.encoding import MARKED
 from changeover.transfer.pace import Pace
 from changeover.transfer.slices import Slices
 
@@ -25,7 +26,7 @@ class Blocks:
 
     def send(self, stretch: Stretch, *, slices: int | None) -> None:
         table = self.reader.reader.plan.target.name
-        copy_in(self.writing, table, self.reader.form.names, self._texts(stretch, slices), format_="text")
+        copy_in(self.writing, table, self.reader.form.names, self._texts(stretch, slices), options=MARKED)
 
     def _texts(self, stretch: Stretch, most: int | None) -> Iterator[bytes]:
         sent = 0

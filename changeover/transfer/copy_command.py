@@ -13,12 +13,12 @@ from changeover.transfer.shapes import TableName
 
 
 def copy_in(
-    connection: sa.Connection, table: TableName, columns: Sequence[str], portions: Iterable[bytes], *, format_: str
+    connection: sa.Connection, table: TableName, columns: Sequence[str], portions: Iterable[bytes], *, options: str
 ) -> int:
-    """Send what COPY reads, and say how many rows it was."""
+    """Send what COPY reads with these *options*, and say how many rows it was."""
     preparer = connection.dialect.identifier_preparer
     names = ", ".join(preparer.quote(column) for column in columns)
-    statement = f"COPY {table.quoted(connection.dialect)} ({names}) FROM STDIN (FORMAT {format_})"
+    statement = f"COPY {table.quoted(connection.dialect)} ({names}) FROM STDIN ({options})"
     driver: Any = connection.connection.driver_connection
     try:
         with driver.cursor() as cursor:

@@ -83,7 +83,7 @@ class Mapped:
     """A whole migration, from one database to another."""
 
     tables: tuple[TableMapping, ...]
-    chunk_rows: int = 50_000
+    chunk_rows: int = 100_000
     max_rejects: int = 0
     order: tuple[str, ...] = ()  # the target's tables, parents first; empty: by foreign keys
     sequences: Sequences = field(default_factory=Sequences)

@@ -43,7 +43,7 @@ class PassThrough:
             return
         piece, rest = (area, None) if slices is None else self.slices.cut(area)
         plan = self.reader.plan
-        sent = copy_in(self.writing, plan.target.name, plan.columns, self._portions(piece), format_=self.format)
+        sent = copy_in(self.writing, plan.target.name, plan.columns, self._portions(piece), options=f"FORMAT {self.format}")
         stretch.left, stretch.rows = rest, sent
 
     def _portions(self, area: Range) -> Iterator[bytes]:

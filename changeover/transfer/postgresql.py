@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, NotSupportedError, ProgrammingError
 
 from changeover.transfer.copy_command import copy_in
 from changeover.transfer.dialects import Complaint, Counter, delete_all, hashed_fields
-from changeover.transfer.encoding import copied_text
+from changeover.transfer.encoding import MARKED, copied_text
 from changeover.transfer.forms import Field, Form
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
@@ -78,7 +78,7 @@ class Postgresql:
 
     def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         text = copied_text(list(zip(*rows, strict=True)), len(rows))
-        copy_in(connection, table, columns, [text], format_="text")
+        copy_in(connection, table, columns, [text], options=MARKED)
 
     def complaint(self, error: BaseException) -> Complaint | None:
         cause: Any = error.orig if isinstance(error, DBAPIError) else error

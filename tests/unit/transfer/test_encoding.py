@@ -14,7 +14,7 @@ TEXTS = st.text(
     st.sampled_from("aé😀\\\t\n\r\x1d\x1e\x1f N.'\"") | st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 )
 VALUES = st.none() | TEXTS | st.integers() | st.booleans() | st.binary(max_size=5)
-_ESCAPES = {"\\\\": "\\", "\\t": "\t", "\\n": "\n", "\\r": "\r"}
+_ESCAPES = {"\\\\": "\\", "\\n": "\n", "\\r": "\r", "\\\x1d": "\x1d", "\\\x1f": "\x1f"}
 
 
 def read_back(text: bytes) -> list[list[str | None]]:
@@ -23,9 +23,13 @@ def read_back(text: bytes) -> list[list[str | None]]:
     assert b"\r" not in text
     lines = text.decode().split("\n")[:-1]
     return [
-        [None if field == "\\N" else re.sub(r"\\.", lambda m: _ESCAPES[m[0]], field) for field in line.split("\t")]
-        for line in lines
+        [None if field == "\x1d" else re.sub(r"\\.", lambda m: _ESCAPES[m[0]], field) for field in _split(line)] for line in lines
     ]
+
+
+def _split(line: str) -> list[str]:
+    """At every mark without a backslash before it."""
+    return [found[1] for found in re.finditer(r"(?:^|\x1f)((?:\\.|[^\\\x1f])*)", line)]
 
 
 def shown(value: Any) -> str | None:
@@ -48,7 +52,7 @@ def test_copy_reads_back_what_was_written(rows: list[tuple[Any, ...]]) -> None:
 
 def test_numbers_keep_every_digit() -> None:
     columns: list[list[Any]] = [[0.1, 1e-7], [Decimal("1E-10"), Decimal("12345678901234567890.10")]]
-    assert copied_text(columns, 2) == b"0.1\t1E-10\n1e-07\t12345678901234567890.10\n"
+    assert copied_text(columns, 2) == b"0.1\x1f1E-10\n1e-07\x1f12345678901234567890.10\n"
 
 
 def test_what_no_column_is_made_of_is_refused() -> None:
