@@ -15,6 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from changeover.transfer.aside import marks_aside, put_back, set_aside
 from changeover.transfer.carrying import Field, field_of
 from changeover.transfer.changes import Unfit
 from changeover.transfer.chunks import Range
@@ -47,14 +48,14 @@ class Refused(Enum):
 class BlockForm:
     """How one table is read in blocks."""
 
-    fields: tuple[Field, ...]  # untouched ones, then those of which Python makes values, then constants
+    fields: tuple[Field, ...]  # those of which Python makes every value at the end
     constants: tuple[bytes, ...]  # as COPY's text
     names: tuple[str, ...]  # of the target's columns, in the same order
 
     @property
     def made(self) -> tuple[Field, ...]:
-        """The fields of which Python makes values."""
-        return tuple(field for field in self.fields if field.values is not None)
+        """The fields of which Python makes every value."""
+        return tuple(field for field in self.fields if field.made_here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class BlockReader:
         if marks(block) != rows * len(self.form.fields) - 1 + nulls:
             return Refused.IN_DOUBT
         try:
-            text = escaped(self._made(block))
+            text = escaped(self._made(put_back(block, self.form.fields)))
         except Unfit:
             return Refused.IN_DOUBT
         if self.form.constants:
@@ -127,7 +128,7 @@ def block_form(plan: TablePlan, preparer: sa.sql.compiler.IdentifierPreparer, te
             what = feed.source.declared if feed.source is not None else "an SQL expression that is no text"
             return f"column {feed.target.name} is filled from {what}"
         fields.append(field)
-    fields.sort(key=lambda field: field.values is not None)
+    fields.sort(key=lambda field: field.made_here)
     return BlockForm(tuple(fields), tuple(constants), (*(field.target for field in fields), *names))
 
 
@@ -140,8 +141,9 @@ def block_reader(reader: Reader, form: BlockForm) -> BlockReader:
 
 
 def _select(plan: TablePlan, form: BlockForm) -> sa.Select[Any]:
-    nullable = [field.expression for field in form.fields if field.nullable]
+    nullable = [field.counted or field.expression for field in form.fields if field.nullable]
     nulls = " - ".join([f"COUNT(*) * {len(nullable):d}", *(f"COUNT({expression})" for expression in nullable)])
+    nulls += "".join(f" + {marks_aside(field)}" for field in form.fields if field.safe)
     doubts = " OR ".join(f"({field.doubt})" for field in form.fields if field.doubt)
     parts = [
         f"CAST(GROUP_CONCAT({line(form.fields)} SEPARATOR 0x1e) AS BINARY)",
@@ -155,5 +157,6 @@ def _select(plan: TablePlan, form: BlockForm) -> sa.Select[Any]:
 
 def line(fields: Sequence[Field]) -> str:
     """SQL for one row."""
-    parts = [f"IFNULL({field.expression}, _utf8mb4 0x1d)" if field.nullable else field.expression for field in fields]
+    written = [set_aside(field, place) if field.safe else field.expression for place, field in enumerate(fields)]
+    parts = [f"IFNULL({text}, _utf8mb4 0x1d)" if field.nullable else text for text, field in zip(written, fields, strict=True)]
     return f"CONCAT_WS(_utf8mb4 0x1f, {', '.join(parts)})"

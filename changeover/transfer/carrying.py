@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from changeover.transfer.planning import Feed
-from changeover.transfer.shapes import TEMPORAL, Column, Sort
+from changeover.transfer.shapes import TAKEN_AS_TEXT, TEMPORAL, Column, Sort
+from changeover.transfer.source_made import made_by_source
 from changeover.transfer.values import Values, values_of
 
 
@@ -23,6 +24,15 @@ class Field:
     nullable: bool
     doubt: str = ""  # SQL for values about which the row path decides; empty: none
     values: Values | None = None  # what Python makes of the text; None: it goes on untouched
+    counted: str = ""  # SQL that is NULL for the same rows and costs less; empty: there is none
+    changed: bool = False  # whether its author wants another value than the source's
+    safe: str = ""  # SQL: of which values the source makes what Python would; empty: of all, or of none when there are `values`
+    text: str = ""  # SQL for the others' text
+
+    @property
+    def made_here(self) -> bool:
+        """Whether Python makes every value."""
+        return self.values is not None and not self.safe
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +49,6 @@ class _Read:
         return f"({self.quoted} + 0)"
 
 
-#: Sorts of which PostgreSQL gets the very text that the row path would send.
-_TAKEN_AS_TEXT = frozenset({Sort.TEXT, Sort.JSON, Sort.OTHER, Sort.UUID, Sort.TIME, Sort.INTERVAL})
 _NUMBERS = frozenset({Sort.INTEGER, Sort.DECIMAL, Sort.BOOLEAN})
 
 
@@ -52,23 +60,34 @@ def field_of(feed: Feed, quoted: str, *, text: bool) -> Field | None:
     if feed.source is None:
         return _computed(feed, quoted) if text else None
     read = _Read(feed.source, quoted, feed.expression)
-    no_zero_dates = feed.mapping is not None and feed.mapping.do == ("zero_date_to_null",) and not feed.mapping.map
     found = _untouched(read, feed.target)
     if found is not None and not feed.changed:
         return Field(feed.target.name, found[0], feed.source.nullable, found[1])
-    if found is not None and no_zero_dates and feed.source.sort in TEMPORAL:
-        return Field(feed.target.name, f"NULLIF({quoted}, '0000-00-00')", nullable=True, doubt=found[1])
     values = values_of(feed)
+    made = made_by_source(feed, quoted, found) if feed.changed else None
+    if made is not None:
+        return Field(
+            feed.target.name,
+            made.expression,
+            made.nullable,
+            made.doubt,
+            values if made.safe else None,
+            made.counted,
+            changed=True,
+            safe=made.safe,
+            text=made.text,
+        )
     if values is None:
         return None
     expression = {Sort.BINARY: f"HEX({quoted})", Sort.INTEGER: read.number}.get(feed.source.sort, read.text)
-    return Field(feed.target.name, expression, feed.source.nullable, values=values)
+    return Field(feed.target.name, expression, feed.source.nullable, values=values, changed=feed.changed)
 
 
 def _computed(feed: Feed, expression: str) -> Field | None:
-    if feed.changed or feed.target.sort not in _TAKEN_AS_TEXT:
+    if feed.changed or feed.target.sort not in TAKEN_AS_TEXT:
         return None
     unlimited = Column("", Sort.TEXT, "")
+    expression = f"CONVERT({expression} USING utf8mb4)"  # without a collation of its author's, which others might contradict
     return Field(feed.target.name, expression, nullable=True, doubt=_cut(unlimited, feed.target, expression))
 
 
@@ -82,13 +101,13 @@ def _untouched(read: _Read, target: Column) -> tuple[str, str] | None:
             return read.quoted, _rounded(source, target, read.quoted)
         case Sort.FLOAT if target.sort is Sort.FLOAT and (source.single or not target.single):
             return read.text, ""
-        case Sort.TEXT | Sort.JSON if target.sort in _TAKEN_AS_TEXT and not target.short_clock:
+        case Sort.TEXT | Sort.JSON if target.sort in TAKEN_AS_TEXT and not target.short_clock:
             return read.quoted, _cut(source, target, read.quoted)
-        case Sort.DATE if target.sort in TEMPORAL | _TAKEN_AS_TEXT:
+        case Sort.DATE if target.sort in TEMPORAL | TAKEN_AS_TEXT:
             return read.quoted, ""  # CONCAT_WS writes it as CAST does, which costs more
-        case Sort.DATETIME if target.sort in (TEMPORAL - {Sort.DATE}) | _TAKEN_AS_TEXT:
+        case Sort.DATETIME if target.sort in (TEMPORAL - {Sort.DATE}) | TAKEN_AS_TEXT:
             return read.quoted, _shortened(source, target, read.quoted)
-        case Sort.TIME | Sort.UUID if target.sort in _TAKEN_AS_TEXT:
+        case Sort.TIME | Sort.UUID if target.sort in TAKEN_AS_TEXT:
             return read.quoted, _shortened(source, target, read.quoted)
         case Sort.BIT:
             return _bits(read, target)

@@ -63,9 +63,15 @@ def _in_blocks(plan: TablePlan, near: Side) -> Path:
         return _row_by_row(plan, f"the source says: {reason(error)}")
     if why or isinstance(form, str):
         return _row_by_row(plan, why)
-    changed = ", ".join(field.target for field in form.made)
-    words = f"{plan.into}: in blocks that the source joins" + (f"; {changed} made here" if changed else "")
-    return Path(words, blocks=form)
+    return Path(f"{plan.into}: in blocks that the source joins{_makers(form)}", blocks=form)
+
+
+def _makers(form: BlockForm) -> str:
+    """Who makes the columns that are changed."""
+    there = [field.target for field in form.fields if field.changed and not field.made_here]
+    rest = [field.target for field in form.fields if field.safe]
+    here = [*(f"{name} where its letters are rare" for name in rest), *(field.target for field in form.made)]
+    return (f"; made there: {', '.join(there)}" if there else "") + (f"; made here: {', '.join(here)}" if here else "")
 
 
 def _objection(plan: TablePlan, form: BlockForm, connection: sa.Connection) -> str:

@@ -35,6 +35,7 @@ class Feed:
     required: bool  # NULL may come and must not arrive
     mapping: ColumnMapping | None = None
     accepts: Accepts | None = None  # says of a whole column that `convert` would change nothing
+    fits: Convert | None = None  # the last part of `convert`: makes the value that its author wants fit the column
 
     @property
     def changed(self) -> bool:
@@ -250,7 +251,7 @@ class _Matcher:
         may_be_empty = bool(steps) or source is None or source.nullable or self.near.dialect.name == "sqlite"
         convert = in_order([*steps, last] if last is not None else steps)
         accepts = accepts_of(column, target) if not steps else None
-        return Feed(column, source, expression, constant, convert, may_be_empty and not column.nullable, mapping, accepts)
+        return Feed(column, source, expression, constant, convert, may_be_empty and not column.nullable, mapping, accepts, last)
 
     def _key(self) -> tuple[Column, ...]:
         names = self.mapping.key_columns or self.source.primary_key
