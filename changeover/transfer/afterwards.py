@@ -22,6 +22,7 @@ from changeover.transfer.deferred import Deferred, DeferredControl, State
 from changeover.transfer.definitions import Definition, Made, Reference, definitions_of, relation_of
 from changeover.transfer.mapping import Mapped
 from changeover.transfer.planning import Side, TablePlan
+from changeover.transfer.quoting import quoted, run
 from changeover.transfer.reading import bound, column
 from changeover.transfer.rebuilding import Contradicted, Rebuilder, made_again, side_by_side
 from changeover.transfer.sessions import transaction
@@ -197,7 +198,7 @@ class Afterwards:
                 self.control.lock(self.writing, number)
                 self.control.set_state(self.writing, number, State.DROPPED, self.context.clock.now())
                 drop = f"ALTER TABLE {one.relation} DROP CONSTRAINT IF EXISTS {one.name}"
-                self.writing.exec_driver_sql(drop.replace("%", "%%"))
+                run(self.writing, drop)
             keys = self._deleted(each, plan)
             for _, one in sorted(touched.items()):
                 made_again(self.writing, one)
@@ -213,28 +214,28 @@ class Afterwards:
         handle = plan.integer_handle
         assert handle is not None  # noqa: S101 - without one it was never deferred
         allowed = self.mapped.max_rejects - self.work.control.tally(self.writing).rejected
-        preparer = self.writing.dialect.identifier_preparer
+        dialect = self.writing.dialect
         reference = _reference(each)
-        mine = [f"c.{preparer.quote(name)}" for name in reference.columns]
-        theirs = [f"p.{preparer.quote(name)}" for name in reference.parent_columns]
+        mine = [f"c.{quoted(name, dialect)}" for name in reference.columns]
+        theirs = [f"p.{quoted(name, dialect)}" for name in reference.parent_columns]
         same = " AND ".join(f"{their} = {my}" for their, my in zip(theirs, mine, strict=True))
         without = (
             f"FROM {each.definition.relation} c WHERE {' AND '.join(f'{my} IS NOT NULL' for my in mine)}"
             f" AND NOT EXISTS (SELECT FROM {reference.parent} p WHERE {same})"
-        ).replace("%", "%%")
-        name = f"c.{preparer.quote(handle.name)}".replace("%", "%%")
+        )
+        name = f"c.{quoted(handle.name, dialect)}"
         cascades = self._cascades(each)
         keys: list[Key] = []
         while True:
-            rows = int(self.writing.exec_driver_sql(f"SELECT count(*) {without}").scalar_one())
+            rows = int(run(self.writing, f"SELECT count(*) {without}").scalar_one())
             if not rows:
                 return keys
             if cascades or len(keys) + rows > allowed:
-                some = self.writing.exec_driver_sql(f"SELECT {name} {without} ORDER BY 1 LIMIT {_NAMED}").scalars()
+                some = run(self.writing, f"SELECT {name} {without} ORDER BY 1 LIMIT {_NAMED}").scalars()
                 examples = tuple(f"{handle.name} {value}" for value in some)
                 why = f"rows of {cascades} refer to them and would be changed with them" if cascades else ""
                 raise Orphans(plan.into, each.words, len(keys) + rows, max(allowed, 0), examples, why)
-            found = [int(value) for value in self.writing.exec_driver_sql(f"SELECT {name} {without}").scalars()]
+            found = [int(value) for value in run(self.writing, f"SELECT {name} {without}").scalars()]
             for some_keys in portions([(value,) for value in found]):
                 gone = sa.delete(plan.target.name.clause).where(column(handle.name).in_([bound(key[0]) for key in some_keys]))
                 self.writing.execute(gone)

@@ -21,6 +21,7 @@ from changeover.transfer.changes import Unfit
 from changeover.transfer.chunks import Range
 from changeover.transfer.encoding import copied_text, escaped, marks
 from changeover.transfer.planning import TablePlan, converted
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reading import Reader, authored, literal, within
 
 #: The largest block that the source may build, in bytes; eight times what it should have.
@@ -111,7 +112,7 @@ class BlockReader:
         return (row[0], int(row[1]), int(row[2] or 0), int(row[3] or 0)), int(cursor.warning_count)
 
 
-def block_form(plan: TablePlan, preparer: sa.sql.compiler.IdentifierPreparer, texts: frozenset[str]) -> BlockForm | str:
+def block_form(plan: TablePlan, dialect: sa.Dialect, texts: frozenset[str]) -> BlockForm | str:
     """How *plan*'s table is read in blocks, or why it cannot be. *texts*: columns whose SQL expression yields text."""
     fields, constants, names = [], [], []
     for feed in plan.feeds:
@@ -122,8 +123,8 @@ def block_form(plan: TablePlan, preparer: sa.sql.compiler.IdentifierPreparer, te
                 return f"the constant of column {feed.target.name} does not fit: {misfit}"
             names.append(feed.target.name)
             continue
-        quoted = preparer.quote(feed.source.name) if feed.source is not None else feed.expression
-        field = field_of(feed, quoted, text=feed.target.name in texts)
+        read = quoted(feed.source.name, dialect) if feed.source is not None else feed.expression
+        field = field_of(feed, read, text=feed.target.name in texts)
         if field is None:
             what = feed.source.declared if feed.source is not None else "an SQL expression that is no text"
             return f"column {feed.target.name} is filled from {what}"

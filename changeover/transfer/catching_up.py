@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import sqlalchemy as sa
 
 from changeover.transfer.mapping import TableMapping
+from changeover.transfer.quoting import quoted
 from changeover.transfer.shapes import Column, Sort
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def buried_where(mapping: TableMapping, dialect: sa.Dialect) -> str:
     if delta is None or delta.tombstones is None:
         return ""
     column = delta.tombstones.column
-    return f"{dialect.identifier_preparer.quote(column)} is not null" if column else delta.tombstones.where
+    return f"{quoted(column, dialect)} is not null" if column else delta.tombstones.where
 
 
 def watermark_of(plan: TablePlan) -> Column:

@@ -21,6 +21,7 @@ from changeover.transfer.adapters import dialect_of
 from changeover.transfer.canonical import Canonical, by_type, canonical, common
 from changeover.transfer.databases import StatementFailed, reason
 from changeover.transfer.digests import Portion, Term, digest_of_both
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reading import authored
 from changeover.transfer.sessions import session
 from changeover.transfer.shapes import Column, Shape, Sort, TableName, shape
@@ -116,9 +117,8 @@ def _summed(database: Database, selection: Selection, sorts: Mapping[str, Sort])
     columns = [_named(database, found, name) for name in names]
     try:
         with session(database, dialect) as connection:
-            quote = connection.dialect.identifier_preparer.quote
             reads: list[sa.ColumnElement[Any]] = [
-                sa.literal_column(dialect.transport(column, quote(column.name))) for column in columns
+                sa.literal_column(dialect.transport(column, quoted(column.name, connection.dialect))) for column in columns
             ]
             labelled = [expression.label(f"f{place}") for place, expression in enumerate(reads)]
             select = sa.select(*labelled).select_from(found.name.clause)

@@ -9,6 +9,7 @@ import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from changeover.transfer.quoting import quoted
 from changeover.transfer.shapes import TableName
 
 
@@ -16,8 +17,7 @@ def copy_in(
     connection: sa.Connection, table: TableName, columns: Sequence[str], portions: Iterable[bytes], *, options: str
 ) -> int:
     """Send what COPY reads with these *options*, and say how many rows it was."""
-    preparer = connection.dialect.identifier_preparer
-    names = ", ".join(preparer.quote(column) for column in columns)
+    names = ", ".join(quoted(column, connection.dialect) for column in columns)
     statement = f"COPY {table.quoted(connection.dialect)} ({names}) FROM STDIN ({options})"
     driver: Any = connection.connection.driver_connection
     try:

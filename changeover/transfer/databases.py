@@ -274,10 +274,12 @@ def open_database(name: str, entry: DatabaseEntry, password: str, *, base: Path 
         DriverMissing: its driver is not installed.
     """
     url = _address(name, entry.url, password, base)
-    pool: dict[str, Any] = {"poolclass": QueuePool} if url.database != ":memory:" else {}
+    more: dict[str, Any] = {"poolclass": QueuePool} if url.database != ":memory:" else {}
+    if url.drivername.endswith("+pymysql"):
+        more["paramstyle"] = "pyformat"  # counting places, SQLAlchemy takes a column called %(x)s for one
     try:
         arguments = {**_CONNECT_ARGUMENTS.get(url.get_driver_name(), {}), **entry.options}
-        engine = sa.create_engine(url, connect_args=arguments, hide_parameters=True, pool_pre_ping=True, **pool)
+        engine = sa.create_engine(url, connect_args=arguments, hide_parameters=True, pool_pre_ping=True, **more)
     except ModuleNotFoundError as error:
         raise DriverMissing(name, error.name or url.get_driver_name()) from error
     except NoSuchModuleError as error:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import sqlalchemy as sa
 
 from changeover.transfer.forms import Field, Form
+from changeover.transfer.quoting import quoted, run_for_each
 from changeover.transfer.shapes import Column, Shape, TableName
 
 
@@ -135,12 +136,8 @@ def delete_all(connection: sa.Connection, table: TableName) -> int:
     return connection.execute(sa.delete(table.clause)).rowcount
 
 
-def insert_rows(
-    connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]], mark: str
-) -> None:
-    """A plain multi-row insert through the driver, with its own place *mark*."""
-    preparer = connection.dialect.identifier_preparer
-    names = ", ".join(preparer.quote(column).replace("%", "%%" if mark == "%s" else "%") for column in columns)
-    target = table.quoted(connection.dialect).replace("%", "%%" if mark == "%s" else "%")
-    statement = f"INSERT INTO {target} ({names}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608 - names are quoted
-    connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+def insert_rows(connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A plain multi-row insert through the driver."""
+    names = ", ".join(quoted(column, connection.dialect) for column in columns)
+    parts = [f"INSERT INTO {table.quoted(connection.dialect)} ({names}) VALUES (", *[", "] * (len(columns) - 1), ")"]  # noqa: S608 - names are quoted
+    run_for_each(connection, parts, [tuple(row) for row in rows])

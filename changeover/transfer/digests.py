@@ -20,6 +20,7 @@ from changeover.transfer.canonical import DIGITS
 from changeover.transfer.changes import Convert
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.forms import Field, Form, form_of
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reading import authored, literal
 from changeover.transfer.sessions import session
 from changeover.transfer.shapes import Column, TableName
@@ -37,7 +38,7 @@ class Term:
     @classmethod
     def of(cls, database: Database, column: Column) -> Term:
         """A column of a table of *database*."""
-        return cls(column.name, column, database.engine.dialect.identifier_preparer.quote(column.name))
+        return cls(column.name, column, quoted(column.name, database.engine.dialect))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from changeover.transfer.dialects import Complaint, Counter, delete_all, hashed_fields, insert_rows
 from changeover.transfer.forms import Field, Form
+from changeover.transfer.quoting import run
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
 #: Strict: nothing is cut or rounded in silence. Key 0 stays 0, and a zero date of another MariaDB arrives as it is.
@@ -79,7 +80,7 @@ class Mariadb:
         return f"CAST(CONV({digits}, 16, 10) AS unsigned)"
 
     def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        insert_rows(connection, table, columns, rows, "%s")
+        insert_rows(connection, table, columns, rows)
 
     def complaint(self, error: BaseException) -> Complaint | None:
         number, said = _error(error)
@@ -103,7 +104,7 @@ class Mariadb:
         return (Counter("AUTO_INCREMENT", column.name, int(value)),) if column is not None and value is not None else ()
 
     def set_counter(self, connection: sa.Connection, table: TableName, counter: Counter) -> None:
-        connection.exec_driver_sql(f"ALTER TABLE {table.quoted(connection.dialect)} AUTO_INCREMENT = {counter.next_value:d}")
+        run(connection, f"ALTER TABLE {table.quoted(connection.dialect)} AUTO_INCREMENT = {counter.next_value:d}")
 
     def empty(self, connection: sa.Connection, table: TableName) -> int:
         return delete_all(connection, table)  # TRUNCATE would commit

@@ -17,6 +17,7 @@ from changeover.transfer.chunks import Range
 from changeover.transfer.copy_command import copy_in, driver_error
 from changeover.transfer.pace import Pace
 from changeover.transfer.planning import TablePlan
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reading import Reader, authored, literal, within
 from changeover.transfer.shapes import TableName
 from changeover.transfer.slices import Slices
@@ -52,7 +53,7 @@ class PassThrough:
         statement = f"COPY ({compiled}) TO STDOUT (FORMAT {self.format})"
         driver: Any = connection.connection.driver_connection
         try:
-            with driver.cursor() as cursor, cursor.copy(statement, compiled.params or None) as copy:
+            with driver.cursor() as cursor, cursor.copy(statement, compiled.params) as copy:
                 for rows in _gathered(copy):
                     yield b"".join(rows)
                     self.pace.went(len(rows))
@@ -61,11 +62,11 @@ class PassThrough:
 
     def _select(self, area: Range) -> sa.Select[Any]:
         plan = self.reader.plan
-        quote = self.reader.connection.dialect.identifier_preparer.quote
+        dialect = self.reader.connection.dialect
         columns = [
-            literal(quote(feed.source.name) if self.format == "binary" and feed.source is not None else feed.expression).label(
-                f"f{place}"
-            )
+            literal(
+                quoted(feed.source.name, dialect) if self.format == "binary" and feed.source is not None else feed.expression
+            ).label(f"f{place}")
             for place, feed in enumerate(plan.feeds)
         ]
         select = sa.select(*columns).select_from(plan.source.name.clause)

@@ -55,7 +55,7 @@ def _in_blocks(plan: TablePlan, near: Side) -> Path:
     if near.database.engine.driver != "pymysql":
         return _row_by_row(plan, f"blocks are known to work through PyMySQL, not through {near.database.engine.driver}")
     try:
-        form = block_form(plan, near.connection.dialect.identifier_preparer, _texts(plan, near.connection))
+        form = block_form(plan, near.connection.dialect, _texts(plan, near.connection))
         why = form if isinstance(form, str) else _objection(plan, form, near.connection)
     except DBAPIError as error:
         if error.connection_invalidated:

@@ -20,6 +20,7 @@ from changeover.transfer.deferred import missing_parents
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.fitting import Target, fit
 from changeover.transfer.mapping import ColumnMapping, Mapped, TableMapping, TextPolicy
+from changeover.transfer.quoting import quoted
 from changeover.transfer.shapes import CLOCKS, NUMERIC, TEMPORAL, Column, Shape, Sort, TableName, shape
 
 
@@ -212,8 +213,7 @@ class _Matcher:
         self.problems.append(f"table {self.mapping.into} {what}")
 
     def _reads(self, column: Column) -> str:
-        quoted = self.near.connection.dialect.identifier_preparer.quote(column.name)
-        return self.near.dialect.transport(column, quoted)
+        return self.near.dialect.transport(column, quoted(column.name, self.near.connection.dialect))
 
     def _feed(self, column: Column) -> Feed | None:
         mapping = next((m for name, m in self.mapping.filled.items() if self.target.column(name) is column), None)

@@ -14,6 +14,7 @@ from changeover.transfer.copy_command import copy_in
 from changeover.transfer.dialects import Complaint, Counter, delete_all, hashed_fields
 from changeover.transfer.encoding import MARKED, copied_text
 from changeover.transfer.forms import Field, Form
+from changeover.transfer.quoting import run
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
 #: SQLSTATE classes that speak of a row: data exception, integrity, raised by a trigger, limits such as an index row's size.
@@ -98,7 +99,7 @@ class Postgresql:
         return ""
 
     def counters(self, connection: sa.Connection, table: Shape) -> tuple[Counter, ...]:
-        quoted = table.name.quoted(connection.dialect)
+        name_of_table = table.name.quoted(connection.dialect)
         found = []
         for column in table.columns:
             if column.sort is not Sort.INTEGER or not column.fills_itself:
@@ -109,12 +110,12 @@ class Postgresql:
                     " JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum"
                     " WHERE d.adrelid = CAST(:t AS regclass) AND a.attname = :c))"
                 ),
-                {"t": quoted, "c": column.name},
+                {"t": name_of_table, "c": column.name},
             ).scalar()
             default = _NEXTVAL.fullmatch(name or "")
             name = default[1].replace("''", "'") if default else name
             if name and ("(" not in name or default):
-                row = connection.exec_driver_sql(f"SELECT last_value, is_called FROM {name}").one()  # noqa: S608 - as the server wrote it
+                row = run(connection, f"SELECT last_value, is_called FROM {name}").one()  # noqa: S608 - as the server wrote it
                 found.append(Counter(name, column.name, row.last_value, row.is_called))
         return tuple(found)
 
@@ -125,18 +126,18 @@ class Postgresql:
         )
 
     def empty(self, connection: sa.Connection, table: TableName) -> int:
-        quoted = table.quoted(connection.dialect)
+        name = table.quoted(connection.dialect)
         try:
             with connection.begin_nested():
-                connection.exec_driver_sql(f"LOCK TABLE {quoted} IN ACCESS EXCLUSIVE MODE")
+                run(connection, f"LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")
                 rows = connection.execute(sa.select(sa.func.count()).select_from(table.clause)).scalar_one()
-                connection.exec_driver_sql(f"TRUNCATE {quoted}")
+                run(connection, f"TRUNCATE {name}")
         except (NotSupportedError, ProgrammingError):  # others refer to it, or we may only delete
             return delete_all(connection, table)
         return int(rows)
 
     def analyse(self, connection: sa.Connection, table: TableName) -> None:
-        connection.exec_driver_sql(f"ANALYZE {table.quoted(connection.dialect)}")
+        run(connection, f"ANALYZE {table.quoted(connection.dialect)}")
 
 
 def _joined(parts: Sequence[str]) -> str:

@@ -23,6 +23,7 @@ from changeover.transfer.databases import reason
 from changeover.transfer.deferred import Deferred, DeferredControl, State
 from changeover.transfer.definitions import Definition, Made, text_now
 from changeover.transfer.dialects import Dialect
+from changeover.transfer.quoting import run
 from changeover.transfer.sessions import lost, session, transaction
 
 #: Seconds for which a lock is waited for, each time, and for which it is tried again.
@@ -145,7 +146,7 @@ class Rebuilder:
             if drop and not as_recorded:
                 raise CannotDefer(f"{each.words} of {text.relation}", "it was changed since the copy was planned", back=False)
             if drop:
-                connection.exec_driver_sql(_drop(text).replace("%", "%%"))
+                run(connection, _drop(text))
             self.control.set_state(connection, each.number, State.DROPPED if drop else State.BACK, now)
         return drop
 
@@ -222,7 +223,7 @@ class Rebuilder:
         text = deferred.definition
         if text.sort is Made.INDEX or self.control.lock(connection, deferred.number).state is State.BACK:
             return
-        connection.exec_driver_sql(f"ALTER TABLE {text.relation} VALIDATE CONSTRAINT {text.name}".replace("%", "%%"))
+        run(connection, f"ALTER TABLE {text.relation} VALIDATE CONSTRAINT {text.name}")
         self._back(connection, deferred, since)
 
     def _back(self, connection: sa.Connection, deferred: Deferred, since: float) -> None:
@@ -250,9 +251,9 @@ def bring_back(rebuilder: Rebuilder, at_once: int, told: Callable[[Deferred | No
 
 def made_again(connection: sa.Connection, text: Definition) -> None:
     """Make it, with its comment; a foreign key holds for new rows only. In the caller's transaction."""
-    connection.exec_driver_sql(_create(text).replace("%", "%%"))
+    run(connection, _create(text))
     if text.comment is not None:
-        connection.exec_driver_sql(_comment(connection, text).replace("%", "%%"))
+        run(connection, _comment(connection, text))
 
 
 def _drop(text: Definition) -> str:

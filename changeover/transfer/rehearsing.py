@@ -8,21 +8,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from changeover.contracts import Context, Database
 from changeover.errors import Setback
+from changeover.runbook.systems import DatabaseEntry
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.control import Control
 from changeover.transfer.copying import Migration
-from changeover.transfer.databases import OpenDatabase, StatementFailed, reason
+from changeover.transfer.databases import OpenDatabase, StatementFailed, open_database, reason
 from changeover.transfer.digests import Term, number_of
 from changeover.transfer.forms import form_of
 from changeover.transfer.mapping import Mapped, Sequences, TableMapping
+from changeover.transfer.mysql_names import foreign_keys_of
 from changeover.transfer.planning import Side, TablePlan, plan_tables
+from changeover.transfer.quoting import quoted, run
 from changeover.transfer.reading import Reader
 from changeover.transfer.sessions import session
 from changeover.transfer.shapes import TableName
@@ -179,7 +182,7 @@ def _scratch(target: Database, plans: Sequence[TablePlan]) -> Iterator[Database]
             finally:
                 scratch.close()
         return
-    schema = target.engine.dialect.identifier_preparer.quote_schema(SCRATCH)
+    schema = quoted(SCRATCH, target.engine.dialect)
     with target.engine.begin() as connection:
         if SCRATCH in sa.inspect(connection).get_schema_names():
             raise ScratchTaken(target.name, SCRATCH)
@@ -188,7 +191,7 @@ def _scratch(target: Database, plans: Sequence[TablePlan]) -> Iterator[Database]
     try:
         with target.engine.begin() as connection:
             for plan in plans:
-                connection.exec_driver_sql(_like(connection, plan.target.name, schema))
+                run(connection, _like(connection, plan.target.name, schema))
         yield scratch
     finally:
         scratch.close()
@@ -198,11 +201,10 @@ def _scratch(target: Database, plans: Sequence[TablePlan]) -> Iterator[Database]
 
 
 def _like(connection: sa.Connection, table: TableName, schema: str) -> str:
-    name = connection.dialect.identifier_preparer.quote(table.name)
-    statement = f"CREATE TABLE {schema}.{name} "
+    statement = f"CREATE TABLE {schema}.{quoted(table.name, connection.dialect)} "
     if connection.dialect.name == "postgresql":  # without foreign keys and triggers
-        return f"{statement}(LIKE {table.quoted(connection.dialect)} INCLUDING ALL)".replace("%", "%%")
-    return f"{statement}LIKE {table.quoted(connection.dialect)}".replace("%", "%%")
+        return f"{statement}(LIKE {table.quoted(connection.dialect)} INCLUDING ALL)"
+    return f"{statement}LIKE {table.quoted(connection.dialect)}"
 
 
 def _copy_declarations(target: Database, scratch: Database, plans: Sequence[TablePlan]) -> None:
@@ -214,27 +216,27 @@ def _copy_declarations(target: Database, scratch: Database, plans: Sequence[Tabl
         statements = [result.scalar_one() for result in declared]
     with scratch.engine.begin() as connection:
         for statement in statements:
-            connection.exec_driver_sql(statement)
+            run(connection, statement)
 
 
 def _inside(target: Database) -> OpenDatabase:
     """The same server, with the scratch schema as the one that names mean."""
-    url = target.engine.url
+    url, options = target.engine.url, {}
     if target.engine.dialect.name == "postgresql":
-        arguments: dict[str, Any] = {"options": f"-csearch_path={SCRATCH},public"}
-        return OpenDatabase(target.name, sa.create_engine(url, connect_args=arguments, hide_parameters=True))
-    return OpenDatabase(target.name, sa.create_engine(url.set(database=SCRATCH), hide_parameters=True))
+        options = {"options": f"-csearch_path={SCRATCH},public"}
+    else:
+        url = url.set(database=SCRATCH)
+    return open_database(target.name, DatabaseEntry(url.render_as_string(hide_password=False), options=options), "")
 
 
 def _orphans(plan: TablePlan, plans: Sequence[TablePlan], reading: sa.Connection, writing: sa.Connection) -> Iterator[Orphaned]:
     """Foreign keys of the target that rows of the source would break, because their parent is left behind."""
-    keys = sa.inspect(writing).get_foreign_keys(plan.target.name.name, schema=plan.target.name.schema)
-    for key in keys:
-        if len(key["constrained_columns"]) != 1:
+    for columns, referred, referred_columns in _foreign_keys(plan.target.name, writing):
+        if len(columns) != 1:
             continue  # a key of several columns is judged by the target alone
-        parent = next((other for other in plans if other.target.name.name == key["referred_table"]), None)
-        child = _fed(plan, key["constrained_columns"][0])
-        known = _fed(parent, key["referred_columns"][0]) if parent is not None else ""
+        parent = next((other for other in plans if other.target.name.name == referred), None)
+        child = _fed(plan, columns[0])
+        known = _fed(parent, referred_columns[0]) if parent is not None else ""
         if parent is None or not child or not known:
             continue
         mine = _rows_of(plan.source.name, child, plan.mapping, reading.dialect)
@@ -243,9 +245,19 @@ def _orphans(plan: TablePlan, plans: Sequence[TablePlan], reading: sa.Connection
             f"SELECT count(*) FROM ({mine}) c WHERE c.k IS NOT NULL"  # noqa: S608 - names are quoted, conditions the author's
             f" AND NOT EXISTS (SELECT 1 FROM ({theirs}) p WHERE p.k = c.k)"
         )
-        rows = int(reading.execute(sa.text(statement.replace(":", "\\:"))).scalar_one())
+        rows = int(run(reading, statement).scalar_one())
         if rows:
-            yield Orphaned(key["constrained_columns"][0], str(parent.into), rows)
+            yield Orphaned(columns[0], str(parent.into), rows)
+
+
+def _foreign_keys(table: TableName, writing: sa.Connection) -> Iterator[tuple[Sequence[str], str, Sequence[str]]]:
+    """The columns of each foreign key, its parent, and the columns there."""
+    if writing.dialect.name in {"mysql", "mariadb"}:
+        for key in foreign_keys_of(writing, table.schema, table.name):
+            yield key.columns, key.parent, key.parent_columns
+        return
+    for entry in sa.inspect(writing).get_foreign_keys(table.name, schema=table.schema):
+        yield entry["constrained_columns"], entry["referred_table"], entry["referred_columns"]
 
 
 def _fed(plan: TablePlan, column: str) -> str:
@@ -257,4 +269,4 @@ def _fed(plan: TablePlan, column: str) -> str:
 
 def _rows_of(table: TableName, column: str, mapping: TableMapping, dialect: sa.Dialect) -> str:
     where = f" WHERE ({mapping.where}\n)" if mapping.where else ""
-    return f"SELECT {dialect.identifier_preparer.quote(column)} AS k FROM {table.quoted(dialect)}{where}"  # noqa: S608 - quoted
+    return f"SELECT {quoted(column, dialect)} AS k FROM {table.quoted(dialect)}{where}"  # noqa: S608 - quoted

@@ -12,6 +12,7 @@ from changeover.contracts import Database
 from changeover.errors import Setback
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.databases import StatementFailed, reason
+from changeover.transfer.quoting import run
 from changeover.transfer.reading import authored
 from changeover.transfer.sessions import session, transaction
 from changeover.transfer.shapes import Shape, TableName, shape
@@ -50,7 +51,7 @@ def save_rows(database: Database, *, table: str, saved: str, where: str = "") ->
                 condition = f" WHERE ({where}\n)" if where else ""
                 with transaction(connection, dialect):
                     statement = f"CREATE TABLE {names[0]} AS SELECT * FROM {names[1]}{condition}"  # noqa: S608 - names are quoted
-                    connection.execute(sa.text(statement.replace(":", "\\:")))
+                    run(connection, statement)
             with connection.begin():
                 return int(connection.execute(sa.select(sa.func.count()).select_from(copy.clause)).scalar_one())
     except SQLAlchemyError as error:

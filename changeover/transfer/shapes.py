@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -14,6 +15,8 @@ from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.exc import SAWarning
 
 from changeover.errors import Setback
+from changeover.transfer.mysql_names import call_by_name, foreign_keys_of, indexes_of
+from changeover.transfer.quoting import quoted
 
 
 class Sort(StrEnum):
@@ -90,9 +93,8 @@ class TableName:
 
     def quoted(self, dialect: sa.Dialect) -> str:
         """As the dialect writes it."""
-        preparer = dialect.identifier_preparer
-        name = preparer.quote(self.name)
-        return f"{preparer.quote_schema(self.schema)}.{name}" if self.schema else name
+        name = quoted(self.name, dialect)
+        return f"{quoted(self.schema, dialect)}.{name}" if self.schema else name
 
     @property
     def clause(self) -> sa.TableClause:
@@ -132,6 +134,23 @@ class TableMissing(Setback):
         return f"did you mean {' or '.join(self.similar)}?" if self.similar else "check its name, its schema, and who may see it"
 
 
+@dataclass(eq=False)
+class ColumnsUnreadable(Setback):
+    """A column is there, and its declaration cannot be read."""
+
+    database: str
+    table: str
+    columns: tuple[str, ...]
+
+    def __str__(self) -> str:
+        named = ", ".join(repr(name) for name in self.columns)
+        return f"database {self.database}: how {named} of table {self.table} is declared cannot be read"
+
+    @property
+    def hint(self) -> str:
+        return "a line break in the name of a column hides it: rename it, or read a view that calls it otherwise"
+
+
 _QUIET = threading.Lock()
 
 
@@ -140,6 +159,7 @@ def shape(connection: sa.Connection, name: TableName, database: str) -> Shape:
 
     Raises:
         TableMissing: there is none.
+        ColumnsUnreadable: nobody can tell what a column of it holds.
     """
     inspector = sa.inspect(connection)
     with _QUIET, warnings.catch_warnings():
@@ -155,6 +175,7 @@ def shape(connection: sa.Connection, name: TableName, database: str) -> Shape:
         _restore_foreign_types(connection, name, found)
     if connection.dialect.name in {"mysql", "mariadb"}:
         _say_charsets(inspector, name, found)
+        return _as_mysql_says(connection, name, database, found)
     keys = inspector.get_pk_constraint(name.name, schema=name.schema)
     try:
         constraints = [tuple(entry["column_names"]) for entry in inspector.get_unique_constraints(name.name, schema=name.schema)]
@@ -162,7 +183,7 @@ def shape(connection: sa.Connection, name: TableName, database: str) -> Shape:
         foreign = inspector.get_foreign_keys(name.name, schema=name.schema)
     except sa.exc.NoSuchTableError:  # a view
         constraints, indexes, foreign = [], [], []
-    unique = [*constraints, *(tuple(column for column in entry["column_names"] if column) for entry in indexes)]
+    unique = [*constraints, *(_named(entry["column_names"]) for entry in indexes)]
     return Shape(
         name,
         tuple(column_of(entry, connection.dialect.name) for entry in found),
@@ -170,6 +191,24 @@ def shape(connection: sa.Connection, name: TableName, database: str) -> Shape:
         tuple(unique),
         tuple(TableName(entry["referred_schema"], entry["referred_table"]) for entry in foreign),
     )
+
+
+def _as_mysql_says(connection: sa.Connection, name: TableName, database: str, columns: list[Any]) -> Shape:
+    hidden = call_by_name(connection, name.schema, name.name, columns)
+    if hidden:
+        raise ColumnsUnreadable(database, str(name), hidden)
+    unique = [index for index in indexes_of(connection, name.schema, name.name) if index.unique]
+    return Shape(
+        name,
+        tuple(column_of(entry, connection.dialect.name) for entry in columns),
+        next((_named(index.columns) for index in unique if index.primary), ()),
+        tuple(_named(index.columns) for index in unique if not index.primary),
+        tuple(TableName(key.schema, key.parent) for key in foreign_keys_of(connection, name.schema, name.name)),
+    )
+
+
+def _named(columns: Sequence[str | None]) -> tuple[str, ...]:
+    return tuple(column for column in columns if column)
 
 
 def _restore_foreign_types(connection: sa.Connection, name: TableName, columns: list[Any]) -> None:

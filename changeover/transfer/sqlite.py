@@ -48,7 +48,7 @@ class Sqlite:
         return ""
 
     def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        insert_rows(connection, table, columns, rows, "?")
+        insert_rows(connection, table, columns, rows)
 
     def complaint(self, error: BaseException) -> Complaint | None:
         if isinstance(error, IntegrityError | DataError):

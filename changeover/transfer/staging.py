@@ -12,15 +12,16 @@ from changeover.runbook.systems import DatabaseEntry
 from changeover.transfer.databases import OpenDatabase, open_database
 from changeover.transfer.mapping import Mapped
 from changeover.transfer.paged_words import DECLARED, Paged
+from changeover.transfer.quoting import quoted
 
 
 def staged(name: str, mapped: Mapped) -> OpenDatabase:
     """A database called like the service, in which every connection has its own empty tables. Close it."""
     database = open_database(name, DatabaseEntry(url="sqlite:///:memory:"), "")
-    quote = database.engine.dialect.identifier_preparer.quote
+    dialect = database.engine.dialect
     statements = [
-        f"CREATE TABLE {quote(table.source)} ("
-        + ", ".join(f"{quote(field)} {DECLARED[sort]}" for field, sort in table.api.fields.items())
+        f"CREATE TABLE {quoted(table.source, dialect)} ("
+        + ", ".join(f"{quoted(field, dialect)} {DECLARED[sort]}" for field, sort in table.api.fields.items())
         + ")"
         for table in mapped.tables
         if table.api is not None

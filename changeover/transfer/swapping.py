@@ -13,6 +13,7 @@ from changeover.errors import Setback
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.databases import StatementFailed, reason
 from changeover.transfer.mapping import Swap
+from changeover.transfer.quoting import quoted, run
 from changeover.transfer.sessions import session
 
 
@@ -62,7 +63,7 @@ def _moved(database: Database, tables: Sequence[str], places: tuple[str, str, st
             _refuse_halves(database, names, known, places)
             with connection.begin():
                 for statement in _statements(connection, names, places):
-                    connection.exec_driver_sql(statement)
+                    run(connection, statement)
     except SQLAlchemyError as error:
         raise StatementFailed(database.name, f"exchanging tables of {live}", reason(error)) from error
     return True
@@ -79,12 +80,11 @@ def _refuse_halves(database: Database, names: Sequence[str], known: dict[str, se
 
 
 def _statements(connection: sa.Connection, names: Sequence[str], places: tuple[str, str, str]) -> list[str]:
-    preparer = connection.dialect.identifier_preparer
-    coming, live, leaving = (preparer.quote_schema(place).replace("%", "%%") for place in places)
-    quoted = [preparer.quote(name).replace("%", "%%") for name in names]
+    coming, live, leaving = (quoted(place, connection.dialect) for place in places)
+    tables = [quoted(name, connection.dialect) for name in names]
     if connection.dialect.name == "postgresql":  # where a transaction holds them together
-        return [f"ALTER TABLE {live}.{name} SET SCHEMA {leaving}" for name in quoted] + [
-            f"ALTER TABLE {coming}.{name} SET SCHEMA {live}" for name in quoted
+        return [f"ALTER TABLE {live}.{name} SET SCHEMA {leaving}" for name in tables] + [
+            f"ALTER TABLE {coming}.{name} SET SCHEMA {live}" for name in tables
         ]
-    moves = [f"{live}.{name} TO {leaving}.{name}, {coming}.{name} TO {live}.{name}" for name in quoted]
+    moves = [f"{live}.{name} TO {leaving}.{name}, {coming}.{name} TO {live}.{name}" for name in tables]
     return [f"RENAME TABLE {', '.join(moves)}"]  # one statement is all or nothing

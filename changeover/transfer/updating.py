@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.planning import TablePlan
+from changeover.transfer.quoting import quoted, run, run_for_each
 from changeover.transfer.shapes import Column, Sort, TableName
 
-_MARKS: Final = {"mysql": "%s", "sqlite": "?"}
 #: Sorts of which equal values are the same value.
 _SAME_WHEN_EQUAL: Final = frozenset({Sort.INTEGER, Sort.BOOLEAN, Sort.DATE, Sort.UUID, Sort.BINARY})
 _STAGE: Final = TableName(None, "changeover_changed")
@@ -27,13 +27,15 @@ def update_rows(connection: sa.Connection, dialect: Dialect, plan: TablePlan, ro
     if dialect.name == "postgresql":
         _through_copy(connection, dialect, plan, rows)
         return
-    mark = _MARKS.get(dialect.name, "?")
-    quote = connection.dialect.identifier_preparer.quote  # it doubles per cent signs where the driver wants them so
-    sets = ", ".join(f"{quote(names[place])} = {mark}" for place in others)
-    where = " AND ".join(f"{quote(name)} = {mark}" for name in key)
+    sets = [f"{quoted(names[place], connection.dialect)} = " for place in others]
+    where = [f"{quoted(name, connection.dialect)} = " for name in key]
     table = plan.target.name.quoted(connection.dialect)
-    statement = f"UPDATE {table} SET {sets} WHERE {where}"  # noqa: S608 - names are quoted
-    connection.exec_driver_sql(statement, [tuple(row[place] for place in (*others, *plan.handle)) for row in rows])
+    parts = [*_joined(f"UPDATE {table} SET ", sets, ", "), *_joined(" WHERE ", where, " AND "), ""]  # noqa: S608 - names are quoted
+    run_for_each(connection, parts, [tuple(row[place] for place in (*others, *plan.handle)) for row in rows])
+
+
+def _joined(before: str, parts: Sequence[str], between: str) -> list[str]:
+    return [f"{between if place else before}{part}" for place, part in enumerate(parts)]
 
 
 def _through_copy(
@@ -43,14 +45,18 @@ def _through_copy(
     rows: Sequence[Sequence[Any]],
 ) -> None:
     """COPY them beside the table, so that a value means what it means in the bulk load; then one UPDATE."""
-    quote = connection.dialect.identifier_preparer.quote
+
+    def quote(name: str) -> str:
+        return quoted(name, connection.dialect)
+
     names = [feed.target.name for feed in plan.feeds]
     key = [names[place] for place in plan.handle]
     table, stage = plan.target.name.quoted(connection.dialect), _STAGE.quoted(connection.dialect)
     columns = ", ".join(quote(name) for name in names)
-    connection.exec_driver_sql(f"DROP TABLE IF EXISTS pg_temp.{stage}")
-    connection.exec_driver_sql(
-        f"CREATE TEMPORARY TABLE {stage} ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA"  # noqa: S608 - names are quoted
+    run(connection, f"DROP TABLE IF EXISTS pg_temp.{stage}")
+    run(
+        connection,
+        f"CREATE TEMPORARY TABLE {stage} ON COMMIT DROP AS SELECT {columns} FROM {table} WITH NO DATA",  # noqa: S608 - names are quoted
     )
     dialect.write(connection, _STAGE, names, rows)
     others = [feed.target for feed in plan.feeds if feed.target.name not in key]
@@ -59,7 +65,7 @@ def _through_copy(
     # a row that is read again and has not changed is not written again
     ours, changed = (f"({', '.join(_comparable(side, column, quote) for column in others)})" for side in ("ours", "changed"))
     statement = f"UPDATE {table} AS ours SET {sets} FROM pg_temp.{stage} AS changed WHERE {where}"  # noqa: S608 - as above
-    connection.exec_driver_sql(f"{statement} AND {ours} IS DISTINCT FROM {changed}")
+    run(connection, f"{statement} AND {ours} IS DISTINCT FROM {changed}")
 
 
 def _comparable(side: str, column: Column, quote: Callable[[str], str]) -> str:

@@ -19,6 +19,7 @@ from changeover.transfer.dialects import Complaint, Dialect
 from changeover.transfer.ledger import Entry, Ledger
 from changeover.transfer.pace import Pace
 from changeover.transfer.planning import TablePlan, converted
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reading import Row, literal
 from changeover.transfer.shapes import Sort
 from changeover.transfer.updating import update_rows
@@ -104,10 +105,10 @@ class Upserter:
 
     def _there(self, handles: Sequence[Key]) -> set[_Same]:
         """Which of these keys the target holds; the rows are locked where that can be."""
-        preparer = self.connection.dialect.identifier_preparer
+        dialect = self.connection.dialect
         feeds = [self.plan.feeds[place].target for place in self.plan.handle]
         reads = [
-            literal(self.dialect.transport(feed, preparer.quote(feed.name))).label(f"h{place}")
+            literal(self.dialect.transport(feed, quoted(feed.name, dialect))).label(f"h{place}")
             for place, feed in enumerate(feeds)
         ]
         found: set[_Same] = set()

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from changeover.counting import counted
 from changeover.transfer.catching_up import watermark_of
+from changeover.transfer.mysql_names import indexes_of
 from changeover.transfer.planning import Side, TablePlan
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reading import authored, bound, column, literal
 from changeover.transfer.shapes import Column
 
@@ -51,8 +53,7 @@ class Watermarks:
     @property
     def read_as(self) -> str:
         """SQL for the watermark of a row, without loss."""
-        quoted = self.near.connection.dialect.identifier_preparer.quote(self._by.name)
-        return self.near.dialect.transport(self._by, quoted)
+        return self.near.dialect.transport(self._by, quoted(self._by.name, self.near.connection.dialect))
 
     def look(self) -> Marks:
         """Where the source stands now: its values, and never more than its clock has reached."""
@@ -107,6 +108,8 @@ class Watermarks:
     def has_index(self) -> bool:
         """Whether an index of the source begins with the column, so that a pass need not read the whole table."""
         name = self.plan.source.name
+        if self.near.dialect.name == "mysql":
+            return any(index.columns[0] == self._by.name for index in indexes_of(self.near.connection, name.schema, name.name))
         try:
             indexes = sa.inspect(self.near.connection).get_indexes(name.name, schema=name.schema)
         except sa.exc.NoSuchTableError:  # a view

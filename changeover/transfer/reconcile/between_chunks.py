@@ -20,6 +20,7 @@ from changeover.transfer.control import ChunkRecord
 from changeover.transfer.forms import Form, form_of
 from changeover.transfer.planning import TablePlan
 from changeover.transfer.questions import exact
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reading import authored, literal, within
 from changeover.transfer.shapes import Column, Sort
 
@@ -128,7 +129,7 @@ def _figures(plan: TablePlan, reading: sa.Connection, writing: sa.Connection) ->
         source = feed.source
         if source is None or feed.target.name in plan.mapping.filled:
             continue
-        one, two = literal(_quoted(reading, source.name)), literal(_quoted(writing, feed.target.name))
+        one, two = literal(quoted(source.name, reading.dialect)), literal(quoted(feed.target.name, writing.dialect))
         found.append(_Figure(f"the number of values of {feed.target.name}", sa.func.count(one), sa.func.count(two)))
         if "sqlite" not in {reading.dialect.name, writing.dialect.name}:  # it adds up what it takes for numbers
             found += _sums(source, feed.target, (one, two), plan)
@@ -178,10 +179,6 @@ def _asked(
     if at_source and plan.mapping.where:
         select = select.where(authored(plan.mapping.where))
     return tuple(connection.execute(select).one())
-
-
-def _quoted(connection: sa.Connection, name: str) -> str:
-    return connection.dialect.identifier_preparer.quote(name)
 
 
 def _keys(area: Range) -> str:

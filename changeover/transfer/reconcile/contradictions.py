@@ -16,6 +16,7 @@ from changeover.transfer.adapters import dialect_of
 from changeover.transfer.databases import StatementFailed, reason
 from changeover.transfer.fitting import plain
 from changeover.transfer.questions import first_rows
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reading import authored
 from changeover.transfer.reconcile.figures import streamed
 from changeover.transfer.reconcile.findings import Evidence, Finding, evidence
@@ -58,11 +59,12 @@ def contradiction(words: Contradiction, database: Look, check_stopped: Callable[
 
 def _heard(words: Contradiction, witness: Witness, database: Database) -> Iterator[tuple[str, Said]]:
     known_by = witness.known_by or words.known_by
-    quote = database.engine.dialect.identifier_preparer.quote
+    dialect = database.engine.dialect
     reads = [
-        authored(witness.fields[name]) if name in witness.fields else sa.literal_column(quote(name)) for name in words.fields
+        authored(witness.fields[name]) if name in witness.fields else sa.literal_column(quoted(name, dialect))
+        for name in words.fields
     ]
-    key: sa.ColumnElement[Any] = sa.literal_column(quote(known_by))
+    key: sa.ColumnElement[Any] = sa.literal_column(quoted(known_by, dialect))
     labelled = [part.label(f"f{place}") for place, part in enumerate([key, *reads])]
     select = sa.select(*labelled).select_from(TableName.parse(witness.table).clause).where(key.is_not(None))
     if witness.where:

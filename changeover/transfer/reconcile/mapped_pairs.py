@@ -18,6 +18,7 @@ from changeover.transfer.digests import Portion, Term
 from changeover.transfer.mapping import ColumnMapping, Mapped
 from changeover.transfer.planning import Feed, Side, TablePlan, plan_tables
 from changeover.transfer.preparing import integer_span
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reconcile.pairs import NotComparable, Pair
 from changeover.transfer.reconcile.words import TablePair
 from changeover.transfer.sessions import session
@@ -106,7 +107,7 @@ def _ours(plan: TablePlan, record: TableRecord, control: Control, writing: sa.Co
         return ""
     span = integer_span([chunk.range for chunk in control.chunks(writing, record.number)])
     if record.undo_by is UndoBy.RANGES and plan.integer_handle is not None and span is not None:
-        name = target.engine.dialect.identifier_preparer.quote(plan.integer_handle.name)
+        name = quoted(plan.integer_handle.name, target.engine.dialect)
         return f"{name} > {span[0]:d} and {name} <= {span[1]:d}"
     raise NotComparable(
         plan.into,

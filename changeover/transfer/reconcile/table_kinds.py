@@ -14,6 +14,7 @@ from changeover.transfer.adapters import dialect_of
 from changeover.transfer.databases import StatementFailed, reason
 from changeover.transfer.questions import MOST_DUPLICATES, count_duplicates, count_rows, duplicates, first_rows
 from changeover.transfer.questions import orphans as find_orphans
+from changeover.transfer.quoting import quoted
 from changeover.transfer.reading import authored, bound
 from changeover.transfer.reconcile.drilling import readable
 from changeover.transfer.reconcile.findings import Evidence, Finding, evidence
@@ -26,7 +27,7 @@ def orphans(database: Database, words: Reference) -> Finding:
     """Every row belongs to a parent that is there."""
     about = f"{words.table}.{words.column}"
     found = find_orphans(database, words.table, words.column, words.parent, parent_column=words.parent_column, where=words.where)
-    condition = f"{database.engine.dialect.identifier_preparer.quote(words.column)} is not null"
+    condition = f"{quoted(words.column, database.engine.dialect)} is not null"
     rows = count_rows(database, words.table, where=f"({words.where}\n) and {condition}" if words.where else condition)
     listed = evidence(
         f"{words.column} that {words.parent} does not have", (words.column,), [(readable(s),) for s in found.samples], found.count
