@@ -9,9 +9,15 @@ from changeover.api import Answer, Context, Value, Verdict, count_rows, counted,
 
 
 def same_number_of_rows(
-    context: Context, *, source: str, target: str, tables: Sequence[str | Mapping[str, Any]], at_least: int = 1
+    context: Context,
+    *,
+    source: str,
+    target: str,
+    tables: Sequence[str | Mapping[str, Any]],
+    at_least: int = 1,
+    copies: Sequence[str] = (),
 ) -> Verdict:
-    """Every row of the source is in the target or a dead letter of this run.
+    """Every row of the source is in the target or a dead letter of this run, or of a copy that lives beyond it.
 
     Args:
         context: given by the engine.
@@ -19,6 +25,7 @@ def same_number_of_rows(
         target: the database that was filled.
         tables: names, or `{from, to, where, target_where}`.
         at_least: rows that every table of the source must have; with fewer the comparison proves nothing.
+        copies: the names of copies that have a `name:` of their own; their dead letters count like those of this run.
     """
     figures: dict[str, Value] = {}
     wrong, vacuous = [], []
@@ -28,7 +35,7 @@ def same_number_of_rows(
         into = str(table.get("to", table["from"]))
         expected = count_rows(context.database(source), table["from"], where=table.get("where", ""))
         found = count_rows(context.database(target), into, where=table.get("target_where", ""))
-        rejected = rejected_rows(context.database(target), into, run=context.run_id)
+        rejected = sum(rejected_rows(context.database(target), into, run=name) for name in {context.run_id, *copies})
         figures[into] = {"source": expected, "target": found, "rejected": rejected}
         totals = [totals[0] + expected, totals[1] + found + rejected]
         if expected != found + rejected:

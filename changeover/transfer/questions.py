@@ -55,7 +55,10 @@ def count_rows(database: Database, table: str, *, where: str = "") -> int:
 
 
 def rejected_rows(database: Database, table: str, *, run: str) -> int:
-    """The dead letters of the migrations of *run* into *table* of this target. 0 when there never was a migration."""
+    """The dead letters of the migrations of *run* into *table* of this target. 0 when there never was a migration.
+
+    A migration with a `name:` of its own goes by that name in place of the run.
+    """
     try:
         with database.engine.connect() as connection:
             return rejected_of_run(connection, run, table) if Control.exists(connection) else 0

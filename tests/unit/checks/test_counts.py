@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from changeover.contracts import Answer
+from changeover.steps.migrate import Migrate
 from changeover.testing import FakeContext
 from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase
@@ -44,6 +48,19 @@ def test_dead_letters_of_this_run_count_and_those_of_others_do_not(
     assert same_number_of_rows(context, source="legacy", target="crm", tables=["people"]).answer is Answer.PASSED
     other = FakeContext(run_id="r2", databases=context.databases)
     assert same_number_of_rows(other, source="legacy", target="crm", tables=["people"]).answer is Answer.FAILED
+
+
+def test_dead_letters_of_a_copy_that_has_a_name_count_where_it_is_named(
+    context: FakeContext, legacy: OpenDatabase, crm: OpenDatabase
+) -> None:
+    filled(legacy, "people", 5)
+    filled(crm, "people", 0, "id integer primary key check (id <> 3), name text")
+    step = Migrate("legacy", "crm", ("people",), max_rejects=1, name="first wave")
+    step.run(replace(context, step="copy"))
+    asked = partial(same_number_of_rows, replace(context, run_id="a later run"), source="legacy", target="crm", tables=["people"])
+    assert asked(copies=["first wave"]).figures == {"people": {"source": 5, "target": 4, "rejected": 1}}
+    assert asked(copies=["first wave"]).answer is Answer.PASSED
+    assert asked(copies=["first"]).answer is Answer.FAILED
 
 
 def test_nothing_of_nothing_is_not_verifiable(context: FakeContext, legacy: OpenDatabase, crm: OpenDatabase) -> None:
