@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -54,9 +54,9 @@ class PassThrough:
         driver: Any = connection.connection.driver_connection
         try:
             with driver.cursor() as cursor, cursor.copy(statement, compiled.params) as copy:
-                for rows in _gathered(copy):
-                    yield b"".join(rows)
-                    self.pace.went(len(rows))
+                for rows, portion in _gathered(copy):
+                    yield portion
+                    self.pace.went(rows)
         except psycopg.Error as error:
             raise driver_error(connection, statement, error) from error
 
@@ -75,25 +75,36 @@ class PassThrough:
         return select.where(*within([part.name for part in plan.key], area))
 
 
-def _gathered(copy: psycopg.Copy) -> Iterator[Sequence[Buffer]]:
-    """Many rows at a time. COPY gives every row by itself, and psycopg waits for each: here it waits only when none is there."""
+def _gathered(copy: psycopg.Copy) -> Iterator[tuple[int, bytes]]:
+    """Many rows at a time: how many, and what they are.
+
+    COPY gives every row by itself, and psycopg waits for each: here it waits only when none is there. What is there without a
+    wait fits into the driver's own buffer; joined at once, it does not leave the processor's caches.
+    """
     driver = copy.connection.pgconn
+    parts: list[bytes] = []
+    rows: list[Buffer] = []
+    count = size = 0
     more = 1
     while more >= 0:
-        rows: list[Buffer] = []
-        size = 0
-        while size < _PORTION:
-            more, taken = driver.get_copy_data(1)
-            if more < 0:
-                _ended(driver)
-                break
-            row = taken if more else copy.read()
-            if not row:
-                more = -1
-                break
+        more, row = driver.get_copy_data(1)
+        while more > 0:
             rows.append(row)
-            size += len(row)
-        yield rows
+            more, row = driver.get_copy_data(1)
+        parts.append(b"".join(rows))
+        count += len(rows)
+        size += len(parts[-1])
+        rows.clear()
+        if more < 0:
+            _ended(driver)
+        elif waited := copy.read():
+            rows.append(waited)
+        else:
+            more = -1
+        if more < 0 or size >= _PORTION:
+            yield count, b"".join(parts)
+            parts.clear()
+            count = size = 0
 
 
 def _ended(driver: psycopg.pq.abc.PGconn) -> None:
