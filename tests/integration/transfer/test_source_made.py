@@ -183,7 +183,7 @@ def test_blocks_that_the_source_makes_are_what_the_row_path_sends_or_are_left_to
         values = some_values(dice, column)
         stored(near.connection, column, values)
         plan = replace(whole, feeds=(fed["id"], replace(feed, expression=fed[column].expression)))
-        form = block_form(plan, near.connection.dialect.identifier_preparer, frozenset())
+        form = block_form(plan, near.connection.dialect, frozenset())
         assert isinstance(form, BlockForm), (seed, turn)
         told["here"] += bool(form.made)
         told["aside"] += any(field.safe for field in form.fields)
