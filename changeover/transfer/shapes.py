@@ -41,8 +41,9 @@ class Sort(StrEnum):
 #: Sorts whose values are dates or times of the calendar.
 TEMPORAL: Final = frozenset({Sort.DATE, Sort.DATETIME})
 #: Sorts whose values are times of a day, or spans of time.
-TAKEN_AS_TEXT: Final = frozenset({Sort.TEXT, Sort.JSON, Sort.OTHER, Sort.UUID, Sort.TIME, Sort.INTERVAL})
 CLOCKS: Final = frozenset({Sort.TIME, Sort.INTERVAL})
+#: Sorts of PostgreSQL whose columns take text as it is, NUL excepted.
+TAKEN_AS_TEXT: Final = frozenset({Sort.TEXT, Sort.JSON, Sort.OTHER, Sort.UUID, Sort.TIME, Sort.INTERVAL})
 _MICROSECONDS: Final = 6  # digits
 #: Sorts whose values are numbers.
 NUMERIC: Final = frozenset({Sort.INTEGER, Sort.DECIMAL, Sort.FLOAT, Sort.BOOLEAN, Sort.BIT})
