@@ -89,6 +89,28 @@ def test_what_others_wrote_since_refuses_the_undo_or_is_exported_before_anything
     assert checksum(crm, "t") == before
 
 
+def test_rows_of_others_are_not_taken_for_rows_that_were_refused(context: FakeContext) -> None:
+    legacy, crm = context.databases["legacy"], context.databases["crm"]
+    legacy.execute("update t set name = 'far too long a name for twenty' where id > 20")
+    context.steps = {"copy": Migrate(source="legacy", target="crm", tables=("t",), max_rejects=10)}
+    context.steps["copy"].run(context)
+    assert count_rows(crm, "t") == 20
+    crm.execute("insert into t values (31, 'new customer')")
+    with pytest.raises(ForeignRows, match="at least 1 came from elsewhere"):
+        Migrate(undo="copy").run(context)
+    assert count_rows(crm, "t") == 21
+
+
+def test_rows_of_others_are_seen_although_as_many_of_ours_were_deleted(context: FakeContext) -> None:
+    crm = context.databases["crm"]
+    copied(context)
+    crm.execute("delete from t where id < 10")
+    crm.execute("insert into t values (31, 'new customer')")
+    with pytest.raises(ForeignRows, match="22 rows where 30 were copied; at least 1 came from elsewhere"):
+        Migrate(undo="copy").run(context)
+    assert count_rows(crm, "t") == 22
+
+
 def test_nothing_goes_back_when_the_export_cannot_be_written(context: FakeContext) -> None:
     from changeover.transfer.written_since import NotExported, export_written_since  # noqa: PLC0415 - of this test alone
 

@@ -379,7 +379,7 @@ def test_undo_never_deletes_what_somebody_else_wrote_since(
     customers(target, 0)
     migration(context, mapped("customers")).run()
     target.execute("insert into customers values (77, 'a new customer')")
-    with pytest.raises(ForeignRows, match="1 came from elsewhere since"):
+    with pytest.raises(ForeignRows, match="at least 1 came from elsewhere since"):
         undo(context, mapped("customers")).run()
     assert target.scalar("select count(*) from customers") == 6
 
