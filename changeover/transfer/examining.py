@@ -18,7 +18,7 @@ from changeover.transfer.definitions import Definition, Made
 from changeover.transfer.mapping import ColumnMapping, Mapped
 from changeover.transfer.paths import path_of
 from changeover.transfer.planning import Feed, MigrationRefused, Side, TablePlan, plan_tables
-from changeover.transfer.preparing import count, key_problems
+from changeover.transfer.preparing import count, source_problems
 from changeover.transfer.reading import Reader, column, literal
 from changeover.transfer.sessions import session
 from changeover.transfer.shapes import TEMPORAL, Sort
@@ -52,7 +52,7 @@ def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Exa
         with session(source, dialects[0], autocommit=True) as reading, session(target, dialects[1]) as writing:
             near, far = Side(source, dialects[0], reading), Side(target, dialects[1], writing)
             plans = plan_tables(mapped, near, far)
-            problems = [problem for plan in plans for problem in key_problems(plan, Reader(reading, plan))]
+            problems = [problem for plan in plans for problem in source_problems(plan, Reader(reading, plan))]
             if mapped.indexes == "after_load" and (why := only_postgresql(far)):
                 problems.append(why)
             if problems:

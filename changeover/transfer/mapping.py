@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,6 +31,15 @@ class ColumnMapping:
     map: Mapping[str, Value] = key("the target's value for each value of the source", default_factory=dict)
     unmapped: Literal["reject", "keep", "null"] = key("what becomes of values that `map` does not name", default="reject")
 
+    def problems(self) -> Iterable[str]:
+        """One thing fills a column."""
+        written = {"from": bool(self.source), "sql": bool(self.sql), "value": self.value is not None}
+        given = [word for word, there in written.items() if there]
+        if len(given) > 1:
+            yield f"`{'` and `'.join(given)}` exclude each other: one thing fills a column"
+        if self.unmapped != "reject" and not self.map:
+            yield "`unmapped` belongs to `map`"
+
 
 @dataclass(frozen=True, slots=True)
 class TableMapping:
@@ -51,6 +60,13 @@ class TableMapping:
     )
 
     api: Paged | None = key("how a service hands out its rows, where `from` of the step is one", default=None)
+
+    def problems(self) -> Iterable[str]:
+        """A table has a name, and chunks have rows."""
+        if not self.source:
+            yield "`from` names a table of the source"
+        if isinstance(self.chunk_rows, int) and self.chunk_rows < 1:
+            yield "`chunk_rows` is at least 1"
 
     @property
     def catching_up(self) -> Delta | None:
@@ -76,6 +92,11 @@ class Sequences:
 
     reset: bool = key("whether they go on after the highest key copied", default=True)
     headroom: int = key("keys left free after the highest", default=1000)
+
+    def problems(self) -> Iterable[str]:
+        """A counter never stands below a key that is there."""
+        if isinstance(self.headroom, int) and self.headroom < 0:
+            yield "`sequences: headroom` is 0 or more"
 
 
 @dataclass(frozen=True, slots=True)

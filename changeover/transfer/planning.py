@@ -151,6 +151,8 @@ def plan_tables(mapped: Mapped, source: Side, target: Side) -> tuple[TablePlan, 
         )
         if mapping.into in shapes:
             problems.append(f"table {mapping.into} is filled twice")
+        if _is_one(source, found[0].name, target, found[1].name):
+            problems.append(f"table {mapping.into} would be copied into itself: `from` and `to` mean the same table")
         shapes[mapping.into] = (mapping, *found)
     order = _order([entry[2] for entry in shapes.values()], mapped.order, problems)
     plans = []
@@ -162,6 +164,14 @@ def plan_tables(mapped: Mapped, source: Side, target: Side) -> tuple[TablePlan, 
     if problems:
         raise MigrationRefused(tuple(problems))
     return tuple(plans)
+
+
+def _is_one(source: Side, near: TableName, target: Side, far: TableName) -> bool:
+    """Whether both ends are the same table of the same database."""
+    urls = [side.database.engine.url for side in (source, target)]
+    places = {(url.get_backend_name(), url.host, url.port, url.database) for url in urls}
+    schemas = {name.schema or side.connection.dialect.default_schema_name for side, name in ((source, near), (target, far))}
+    return len(places) == len(schemas) == 1 and near.name == far.name and urls[0].database not in {None, "", ":memory:"}
 
 
 def _with_missing_parents(target: Side, table: Shape) -> Shape:
@@ -242,7 +252,12 @@ class _Matcher:
     def _computed(self, column: Column, mapping: ColumnMapping) -> Feed:
         if mapping.sql:
             return self._made(column, None, f"({mapping.sql}\n)", None, mapping)
-        return self._made(column, None, "", mapping.value, mapping)
+        feed = self._made(column, None, "", mapping.value, mapping)
+        try:
+            converted(feed, [mapping.value])
+        except Unfit as unfit:
+            self._problem(f"column {column.name}: `value` fits no row: {unfit}")
+        return feed
 
     def _made(self, column: Column, source: Column | None, expression: str, constant: Any, mapping: ColumnMapping | None) -> Feed:
         target = Target(self.far.dialect.name, self.text.nul)

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from changeover.counting import counted
 from changeover.transfer.chunks import Range
 from changeover.transfer.control import TableRecord, TableState, UndoBy
+from changeover.transfer.databases import reason
 from changeover.transfer.dialects import Dialect
 from changeover.transfer.planning import TablePlan
 from changeover.transfer.reading import Extent, Reader, bound, column
+from changeover.transfer.sessions import lost
 
 
-def key_problems(plan: TablePlan, reader: Reader) -> list[str]:
-    """Why the key cannot be used; nothing when it can."""
+def source_problems(plan: TablePlan, reader: Reader) -> list[str]:
+    """Why the source cannot be asked for what the mapping wants; nothing when it can."""
+    return list(_misunderstood(plan, reader)) or _key_problems(plan, reader)
+
+
+def _misunderstood(plan: TablePlan, reader: Reader) -> Iterator[str]:
+    """SQL of the author's that the source does not understand."""
+    written = {f"column {name}: `sql`": mapping.sql for name, mapping in plan.mapping.filled.items() if mapping.sql}
+    for where, expression in {"`where`": "", **written}.items():
+        try:
+            reader.understand(expression)
+        except DBAPIError as error:
+            if lost(error):
+                raise
+            yield f"table {plan.into}: {where} is not understood by the source: {reason(error)}"
+            if not expression:
+                return
+
+
+def _key_problems(plan: TablePlan, reader: Reader) -> list[str]:
     names = ", ".join(part.name for part in plan.key)
     problems = []
     if empty := reader.empty_keys():
@@ -30,7 +51,7 @@ def record_of(
 ) -> tuple[TableRecord, Sequence[Range]]:
     """What goes on record about a table before its copy begins."""
     reader = Reader(reading, plan)
-    found = key_problems(plan, reader)
+    found = source_problems(plan, reader)
     problems += found
     extent = reader.extent() if not found else Extent(0, ())
     before = count(writing, plan)

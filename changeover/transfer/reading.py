@@ -98,6 +98,11 @@ class Reader:
         """The rows there are now."""
         return int(self.connection.execute(self._filtered(sa.select(sa.func.count()))).scalar_one())
 
+    def understand(self, expression: str) -> None:
+        """Ask for an expression of no row, or for no row at all where it is empty: what the server does not know it says now."""
+        wanted = authored(expression) if expression else sa.literal(1)
+        self.connection.execute(self._filtered(sa.select(wanted)).where(sa.literal_column("1 = 0"))).all()
+
     def figures(self, expressions: Sequence[sa.ColumnElement[Any]]) -> Sequence[Any]:
         """Aggregates over all rows, in one scan."""
         return self.connection.execute(self._filtered(sa.select(*expressions))).one()
