@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -134,15 +135,9 @@ class AloneContext:
         if self.quiet or now - self._told < (0.2 if screen else _EVERY_S):
             return
         self._told = now
-        of = f" of {total:,}" if total else ""
-        more = ", ".join(
-            f"{name} {value:,}" if isinstance(value, int | float) else f"{name} {value}"
-            for name, value in figures.items()
-            if value != "" and not isinstance(value, dict)
-        )
-        line = f"{done:,}{of} {unit}{f' ({more})' if more else ''}"
+        line = f"{done:,}{f' of {total:,}' if total else ''} {unit}{_more(figures)}"
         if screen:
-            sys.stderr.write(f"\r\033[2K{line[:100]}")
+            sys.stderr.write(f"\r\033[2K{line[: shutil.get_terminal_size().columns - 1]}")
             sys.stderr.flush()
             self._open_line = True
         else:
@@ -214,6 +209,17 @@ class AloneContext:
         if step not in self.steps:
             raise StandsAlone(f"step {step}")
         return self.steps[step]
+
+
+def _more(figures: Mapping[str, Value]) -> str:
+    """What else there is to tell of a moment, the most wanted first: a screen may be narrow."""
+    rate, rejected = figures.get("rate"), figures.get("rejected")
+    parts = [
+        f"{rate:,.0f} rows/s" if isinstance(rate, int | float) else "",
+        f"{rejected:,} rejected" if isinstance(rejected, int) and rejected else "",
+        *(str(figures.get(name) or "") for name in ("because", "part", "table")),
+    ]
+    return "".join(f" · {part}" for part in parts if part)
 
 
 @contextmanager

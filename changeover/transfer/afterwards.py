@@ -75,8 +75,6 @@ def choice_of(plan: TablePlan, writing: sa.Connection, rows_before: int) -> Choi
         if not why and definition.sort is Made.FOREIGN_KEY and plan.integer_handle is None:
             why = "a row without its parent could not be put aside afterwards, for its key is not one integer"
         if not why and definition.sort is Made.FOREIGN_KEY and plan.mapping.catching_up is not None:
-            why = "the source is in use, so a row may come before its parent"
-        if not why and definition.sort is Made.FOREIGN_KEY and plan.mapping.catching_up is not None:
             why = "the table follows its source, and a parent may come after its child"
         if why:
             stays.append((definition, why))
@@ -184,6 +182,7 @@ class Afterwards:
 
         self.rebuilder.make(wanted, at_once, told)
         self.load()
+        self.tell("")  # rows come next
 
     def _put_aside(self, each: Deferred, plan: TablePlan, record: TableRecord) -> None:
         """Make dead letters of rows without a parent, with the foreign key in place that refuses them.

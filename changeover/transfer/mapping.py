@@ -65,7 +65,7 @@ class TableMapping:
         """A table has a name, and chunks have rows."""
         if not self.source:
             yield "`from` names a table of the source"
-        if isinstance(self.chunk_rows, int) and self.chunk_rows < 1:
+        if _below(self.chunk_rows, 1):
             yield "`chunk_rows` is at least 1"
 
     @property
@@ -95,7 +95,7 @@ class Sequences:
 
     def problems(self) -> Iterable[str]:
         """A counter never stands below a key that is there."""
-        if isinstance(self.headroom, int) and self.headroom < 0:
+        if _below(self.headroom, 0):
             yield "`sequences: headroom` is 0 or more"
 
 
@@ -120,3 +120,8 @@ class Swap:
     live: str = key("where everybody looks for the tables")
     loaded: str = key("where the migration wrote them")
     kept: str = key("where the old ones wait meanwhile")
+
+
+def _below(value: object, least: int) -> bool:
+    """False for a `${...}` that only the run will know."""
+    return isinstance(value, int) and value < least

@@ -20,11 +20,13 @@ from changeover.transfer.adapters import dialect_of
 from changeover.transfer.control import Control
 from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase, StatementFailed, open_database, reason
+from changeover.transfer.deferred import DeferredControl
 from changeover.transfer.digests import Term, number_of
 from changeover.transfer.forms import form_of
 from changeover.transfer.mapping import Mapped, Sequences, TableMapping
 from changeover.transfer.mysql_names import foreign_keys_of
 from changeover.transfer.planning import Side, TablePlan, plan_tables
+from changeover.transfer.positions import Positions
 from changeover.transfer.quoting import quoted, run
 from changeover.transfer.reading import Reader
 from changeover.transfer.sessions import session
@@ -192,6 +194,9 @@ def _scratch(target: Database, plans: Sequence[TablePlan]) -> Iterator[Database]
         with target.engine.begin() as connection:
             for plan in plans:
                 run(connection, _like(connection, plan.target.name, schema))
+        with scratch.engine.begin() as connection:  # or those of a real migration would be found behind the scratch schema
+            for checkpoint in (Control, DeferredControl, Positions):
+                checkpoint.create(connection)
         yield scratch
     finally:
         scratch.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from changeover.cli import main
+from changeover.contracts import Value
 from changeover.steps.migrate import Migrate
 from changeover.testing import FakeContext
 from changeover.transfer.afterwards import Orphans
@@ -126,6 +128,21 @@ def test_indexes_and_foreign_keys_are_away_during_the_load_and_back_as_they_were
     said = migration.context.said  # type: ignore[attr-defined]
     assert [line.split(" is ")[0] for line in said if line.startswith("index ")] == [f"index {n} of 4" for n in range(1, 5)]
     assert any(line.startswith("foreign key 2 of 2 is back: ") for line in said), said
+
+
+class Telling(FakeContext):
+    """Keeps which part was said to be at work."""
+
+    def progress(self, done: int, total: int | None, unit: str, **figures: Value) -> None:
+        self.progressed.append((done, total, unit))
+        if "part" in figures:
+            self.logged.append(str(figures["part"]).rstrip(" 0123456789of"))
+
+
+def test_an_index_is_not_said_to_be_made_once_rows_come_again(pair: Pair) -> None:
+    telling = Telling()
+    replace(pair.migration(), context=telling).run()
+    assert [part for part, _ in itertools.groupby(telling.logged)] == ["index", "", "index", "", *(["foreign key", ""] * 2)]
 
 
 def test_a_copy_that_is_killed_again_and_again_ends_with_every_definition_back(pair: Pair) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from changeover.testing import FakeContext
+from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase, StatementFailed
 from changeover.transfer.mapping import Mapped, TableMapping
 from changeover.transfer.rehearsing import SCRATCH, ScratchTaken, rehearse
@@ -48,6 +49,20 @@ def test_refusals_orphans_and_the_duration_are_told_and_the_target_is_as_before(
         assert pair[1].scalar(left, name=SCRATCH) == 0
     with pytest.raises(StatementFailed):
         pair[1].scalar("select count(*) from changeover_chunk")
+
+
+def test_a_target_that_knows_a_real_migration_is_rehearsed_like_any_other(pair: tuple[OpenDatabase, OpenDatabase]) -> None:
+    pair[1].execute("create table u (id bigint primary key, name varchar(40))")
+    real = Mapped((TableMapping(source="parents", target="u"),))
+    Migration("real/copy", real, *pair, FakeContext()).run()
+    figures = "select count(*) from changeover_migration union all select count(*) from changeover_chunk order by 1"
+    before = pair[1].rows(figures)
+    for one_in, sampled in ((1, 1000), (10, 200), (1, 1000)):
+        found = rehearse(MAPPED, *pair, FakeContext(), one_in=one_in).tables["parents"]
+        assert found.sampled <= sampled
+        assert found.refused
+    assert pair[1].rows(figures) == before
+    assert pair[1].scalar("select count(*) from changeover_rejects") == 0
 
 
 def test_a_schema_that_somebody_else_made_is_not_touched(pair: tuple[OpenDatabase, OpenDatabase]) -> None:

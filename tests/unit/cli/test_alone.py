@@ -12,12 +12,14 @@ import pytest
 
 from changeover.cli import main
 from changeover.cli.alone import AloneContext
+from changeover.contracts import Value
 from changeover.engine.resources import Resources
 from changeover.project import Project
 from changeover.runbook.systems import Systems
 from changeover.sandbox.services import web
 from changeover.sandbox.services.cloud_crm import CloudCrm
 from changeover.secrets import Secrets
+from changeover.testing import FakeClock
 
 FILE = """databases:
   legacy: sqlite:///legacy.db
@@ -167,6 +169,23 @@ def test_a_copy_without_a_runbook_is_adjusted_by_its_control_file(file: Path, ca
     assert context.adjusted() == {"rows_per_second": 5000, "workers": 1}
     assert "at most 5,000 rows/s, 1 worker" in capsys.readouterr().err
     assert context.adjusted() == {"rows_per_second": 5000, "workers": 1}
+
+
+def test_the_line_of_progress_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = FakeClock()
+    context = AloneContext("move", "migrate", tmp_path, resources_of(tmp_path), clock=clock)
+    figures: dict[str, Value] = {
+        "rate": 1465.7,
+        "mean": 1465.7,
+        "rejected": 2,
+        "table": "services",
+        "table_done": 3,
+        "table_total": 9,
+        "part": "",
+    }
+    clock.advance(60)
+    context.progress(3032, 4014, "rows", **figures, because="at most 1,500 rows/s")
+    assert capsys.readouterr().err == "3,032 of 4,014 rows · 1,466 rows/s · 2 rejected · at most 1,500 rows/s · services\n"
 
 
 def resources_of(folder: Path) -> Resources:
