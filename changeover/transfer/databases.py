@@ -119,6 +119,24 @@ class DatabaseUnknown(Setback):
 
 
 @dataclass(eq=False)
+class DatabaseForbidden(Setback):
+    """The server lets its user in, but not into the database; whether that is there it does not say."""
+
+    name: str
+    user: str
+    database: str
+
+    def __str__(self) -> str:
+        return f"database {self.name} does not let {self.user} into {self.database}"
+
+    @property
+    def hint(self) -> str:
+        return (
+            f"let its administrator grant {self.user} what is needed there, or check the last part of `url:` in the systems file"
+        )
+
+
+@dataclass(eq=False)
 class StatementFailed(Setback):
     """A database refused a statement, or the connection died under it."""
 
@@ -322,13 +340,14 @@ def _refuse_missing_file(name: str, url: sa.URL) -> None:
 _LOGIN: Final = re.compile(
     r"authentication failed|no password supplied|role .* does not exist|access denied for user", re.IGNORECASE
 )
-_NO_DATABASE: Final = re.compile(
-    r"database .* does not exist|unknown database|access denied for user .* to database", re.IGNORECASE
-)
+_NO_DATABASE: Final = re.compile(r"database .* does not exist|unknown database", re.IGNORECASE)
+_FORBIDDEN: Final = re.compile(r"access denied for user .* to database|permission denied for database", re.IGNORECASE)
 
 
 def _why_not(name: str, url: sa.URL, error: Exception) -> Setback:
     said = " ".join(str(error.args[-1] if error.args else error).split())
+    if _FORBIDDEN.search(said):
+        return DatabaseForbidden(name, url.username or "", url.database or "")
     if _NO_DATABASE.search(said):
         return DatabaseUnknown(name, f"database {url.database}")
     if _LOGIN.search(said):

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from changeover.errors import Setback
+
+#: How servers say that somebody lacks a right.
+_DENIED: Final = re.compile(r"permission denied|command denied|access denied|must be owner", re.IGNORECASE)
 
 
 @dataclass(eq=False)
@@ -19,7 +24,13 @@ class CopyFailed(Setback):
 
     @property
     def hint(self) -> str:
-        return "every finished chunk is kept: try the step again and it goes on from there"
+        kept = "every finished chunk is kept: try the step again and it goes on from there"
+        if not _DENIED.search(self.why):
+            return kept
+        return (
+            "let the target's administrator grant the user of its `url:` the rights to create tables, select, insert, update and "
+            f"delete; {kept}"
+        )
 
 
 @dataclass(eq=False)
