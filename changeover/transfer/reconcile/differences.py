@@ -15,6 +15,10 @@ class Gap(StrEnum):
     EXTRA = "extra"  # in the target, and not in the source
     DIFFERS = "differs"
 
+    def of(self, rows: int) -> str:
+        """The word behind a number of rows."""
+        return "differ" if self is Gap.DIFFERS and rows != 1 else self.value
+
 
 @dataclass(frozen=True, slots=True)
 class FieldDifference:

@@ -73,7 +73,7 @@ def checksum(pair: Pair, letters: Sequence[DeadLetter], tell: Tell, limit: int) 
     rows, different = compared.source_rows, len(compared.differences)
     if different:
         more = "" if compared.complete else "at least "
-        by_gap = ", ".join(f"{compared.number(gap):,} {gap.value}" for gap in Gap if compared.number(gap))
+        by_gap = ", ".join(f"{compared.number(gap):,} {gap.of(compared.number(gap))}" for gap in Gap if compared.number(gap))
         summary = f"{more}{counted(different, 'row')} of {rows:,} not the same: {by_gap}"
         return Finding("checksum", pair.into, Answer.FAILED, summary, 0, different, figures, compared)
     if not rows:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Final
 
 import jinja2
 
 from changeover.contracts import Answer, Value
-from changeover.transfer.reconcile.differences import Difference
+from changeover.transfer.reconcile.differences import Difference, Gap
 from changeover.transfer.reconcile.findings import Report
 
 #: Differences and rows of evidence that a page shows; the JSON beside it holds them all.
@@ -55,13 +56,22 @@ def _rendered(report: Report, title: str, template: str) -> str:
         value=value,
         cell=cell,
         rows_of=rows_of,
+        nothing=lambda found: found is None or isinstance(found, NoRow),
         shown=_SHOWN,
         failed=[finding for finding in report.findings if finding.answer is not Answer.PASSED],
     )
 
 
-def value(found: Value) -> str:
-    """A value as it stands in a database: NULL and empty text are told apart."""
+class NoRow(Enum):
+    """In the place of a value: there is no row that could have one, not even NULL."""
+
+    THERE = "no such row"
+
+
+def value(found: Value | NoRow) -> str:
+    """A value as it stands in a database: no row, NULL and empty text are told apart."""
+    if isinstance(found, NoRow):
+        return found.value
     if found is None:
         return "NULL"
     return "(empty)" if found == "" else str(found)
@@ -74,10 +84,16 @@ def number(figure: Value) -> str:
     return f"{figure:,}" if isinstance(figure, int) else value(figure)
 
 
-def rows_of(differences: Sequence[Difference], limit: int) -> list[tuple[str, str, str, Value, Value]]:
-    """Key, how it differs, column, both values; at most so many rows of the database."""
+def rows_of(differences: Sequence[Difference], limit: int) -> list[tuple[str, str, str, Value | NoRow, Value | NoRow]]:
+    """Key, how it differs, column, both values, that of a row that is not there as :class:`NoRow`; at most so many rows."""
     return [
-        (", ".join(str(part) for part in difference.key), difference.gap.value, field.column, field.source, field.target)
+        (
+            ", ".join(str(part) for part in difference.key),
+            difference.gap.value,
+            field.column,
+            NoRow.THERE if difference.gap is Gap.EXTRA else field.source,
+            NoRow.THERE if difference.gap is Gap.MISSING else field.target,
+        )
         for difference in differences[:limit]
         for field in difference.fields
     ]

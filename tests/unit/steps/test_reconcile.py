@@ -102,7 +102,15 @@ def test_every_difference_stands_in_the_output_with_key_and_column(
     assert "<b>|" not in html
     markdown = (context.folder / "out/difference.md").read_text(encoding="utf-8")
     assert r"| 2 | differs | name | b | \<b\>\|\`x\` |" in markdown
+    assert "| 3 | missing | total | NULL | no such row |" in markdown
+    assert "<td>3</td><td>missing</td><td>grp</td><td>y</td><td class=nothing>no such row</td>" in html
     assert json.loads((context.folder / "out/difference.json").read_text(encoding="utf-8"))["answer"] == "failed"
+
+
+def test_rows_differ_and_a_row_differs(context: FakeContext, databases: dict[str, OpenDatabase]) -> None:
+    databases["crm"].execute("update t set name = 'other' where id < 3")
+    step = Reconcile(source="legacy", target="crm", tables=("t",))
+    assert finding(step, context, "checksum")["summary"] == "2 rows of 3 not the same: 2 differ"
 
 
 def test_nothing_is_compared_with_nothing_in_silence(context: FakeContext, databases: dict[str, OpenDatabase]) -> None:
