@@ -61,7 +61,7 @@ def _in_words(name: str, value: Value) -> str:
     if name == HOLD:
         return "held" if value else "released"
     if value is None:
-        return "as fast as it can" if name == ROWS_PER_SECOND else "as many workers as its runbook says"
+        return "as fast as its runbook allows" if name == ROWS_PER_SECOND else "as many workers as its runbook says"
     if name == WORKERS and isinstance(value, int):
         return counted(value, "worker")
     return f"at most {value:,.10g} rows/s"

@@ -60,6 +60,12 @@ def _planned(python: type[Any]) -> Iterator[FieldPlan]:
         yield FieldPlan(field.name, word, required, meaning, hints[field.name])
 
 
+def is_located(python: type[Any]) -> bool:
+    """Whether a dataclass keeps in `at` where it stands; to some `at` is a word like any other."""
+    field = python.__dataclass_fields__.get("at")
+    return field is not None and field.type in {"Position", Position}
+
+
 class DataclassReader:
     """Reads a mapping, or its shorthand, as a dataclass."""
 
@@ -68,7 +74,7 @@ class DataclassReader:
         self._reader_of = reader_of
         self._plans: dict[str, FieldPlan] = {}
         self._readers: dict[str, Reader] = {}
-        self._located = "at" in python.__dataclass_fields__
+        self._located = is_located(python)
 
     def _prepare(self) -> None:
         if self._plans:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from changeover.contracts import Expected, Names, Quoted, Value
 from changeover.runbook import scalar_readers
 from changeover.runbook.binder import INVALID, Binder, Invalid, nearest
-from changeover.runbook.dataclass_reader import DataclassReader, FieldPlan, field_plans
+from changeover.runbook.dataclass_reader import DataclassReader, FieldPlan, field_plans, is_located
 from changeover.runbook.position import Position
 from changeover.runbook.reading import SPECIAL, Reader, filled, is_template, literally, remembered, scalar
 from changeover.runbook.traces import Mention
@@ -170,7 +170,7 @@ def _list_of(item: Any, make: Callable[[list[Any]], Any], *, one_will_do: bool =
 
 def _mapping_of(item: Any) -> Reader:
     reader = reader_of(item)
-    located = isinstance(item, type) and dataclasses.is_dataclass(item) and "at" in item.__dataclass_fields__
+    located = isinstance(item, type) and dataclasses.is_dataclass(item) and is_located(item)
 
     def read(binder: Binder, node: Node) -> Any:
         if isinstance(node, Scalar) and is_template(binder, node):

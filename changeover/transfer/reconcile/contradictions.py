@@ -139,7 +139,10 @@ class _Tally:
         """What is to be believed of each field that can be told."""
         believed: dict[str, Value] = {}
         disputed, undecided = [], []
+        compared = set(self.words.compared)
         for place, name in enumerate(self.words.fields):
+            if name not in compared:
+                continue
             answers = {system: said[place] for system, said in thing.said.items()}
             if len({_alike(value, self.words.ignore) for value in answers.values()}) == 1:
                 believed[name] = next(iter(answers.values()))
@@ -191,7 +194,7 @@ class _Tally:
             **{f"known to {system}": number for system, number in self.known.items()},
             **{f"only in {system}": self.only[system] for system in self.words.systems},
             **{f"twice in {system}": number for system, number in self.twice.items() if number},
-            **{f"disagree about {name}": self.by_field[name] for name in self.words.fields},
+            **{f"disagree about {name}": self.by_field[name] for name in self.words.compared},
             "quarantined": self.quarantined,
         }
         if self.routes is not None:

@@ -161,3 +161,9 @@ class Contradiction:
     routes: Routes | None = key("where the processes would send customers of whom systems disagree", default=None)
     limit: int = key("things about which they may disagree", default=0)
     loops: int = key("things that may be sent round in circles", default=0)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The fields about which there can be a contradiction: those that only say when others changed are none."""
+        clocks = {survivor.by for survivor in self.survives.values()} - set(self.survives)
+        return tuple(name for name in self.fields if name not in clocks)

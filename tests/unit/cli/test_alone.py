@@ -192,6 +192,43 @@ def resources_of(folder: Path) -> Resources:
     return Resources(Systems(), Project(folder), Secrets(folder), folder)
 
 
+def test_what_three_systems_say_and_who_goes_in_circles_is_asked_as_the_documentation_writes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = {
+        "legacy": [("F1", "residential", "a@x", "2026-01-01"), ("F2", "business", "b@x", "2026-03-01")],
+        "crm": [("F1", "residential", "A@x ", "2026-02-01"), ("F2", "residential", "b2@x", "2026-01-01")],
+        "cloud": [("F1", "residential", "a@x", "2026-01-05"), ("F2", "vip", "b3@x", "2026-05-01")],
+    }
+    for system, rows in said.items():
+        execute(tmp_path / f"{system}.db", "create table t (customer_number text primary key, kind text, email text, at text)")
+        for row in rows:
+            execute(tmp_path / f"{system}.db", f"insert into t values {row}")  # noqa: S608 - ours
+    execute(tmp_path / "crm.db", 'create table ivr_routes ("at" text, system text, field text, value text, "to" text)')
+    for way in (
+        ("start", "legacy", "segment", "business", "biz"),
+        ("start", "legacy", "segment", "*", ""),
+        ("biz", "crm", "segment", "business", ""),
+        ("biz", "crm", "segment", "*", "start"),
+    ):
+        execute(tmp_path / "crm.db", f"insert into ivr_routes values {way}")  # noqa: S608 - ours
+    databases = ", ".join(f"{system}: 'sqlite:///{tmp_path}/{system}.db'" for system in said)
+    fields = "fields: {segment: lower(kind), changed_at: at}"
+    systems = "".join(f"        {system}: {{database: {system}, table: t, {fields}}}\n" for system in said)
+    (tmp_path / "three.yaml").write_text(
+        f"databases: {{{databases}}}\nreconcile:\n  report: out\n  contradiction:\n    - systems:\n{systems}"
+        "      key: customer_number\n      fields: [segment, email, changed_at]\n      ignore: [case, blanks]\n"
+        "      survives: {segment: {prefer: [crm, legacy]}, email: {rule: latest, by: changed_at}}\n"
+        "      routes: {database: crm, table: ivr_routes}\n      limit: 0\n",
+        encoding="utf-8",
+    )
+    assert main(["reconcile", str(tmp_path / "three.yaml")]) == 10
+    assert "they disagree about 1 of 2 (at most 0); 1 of 2 would go in circles" in capsys.readouterr().out
+    markdown = (tmp_path / "out.md").read_text(encoding="utf-8")
+    assert "| start → biz → start | 1 | 0 | F2 |" in markdown
+    assert "quarantine" not in markdown.split("## contradiction")[1]
+
+
 def test_rows_of_a_service_need_no_runbook_either(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     execute(tmp_path / "crm.db", "create table contacts (number text primary key, name text)")
     server = web.serve(CloudCrm({f"F{number}": {"name": "x"} for number in range(5)}, seconds=time.monotonic))
