@@ -6,7 +6,7 @@ import json as json_
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -26,6 +26,10 @@ Name = Annotated[
     typer.Option("--name", help="What it is called in the target's checkpoint; left out: the file's name.", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
+
+
+#: Seconds below which what a sample took is mostly its beginning, not its rows.
+_SHORT_S: Final = 60.0
 
 
 class ShareUnclear(Mistake):
@@ -140,10 +144,16 @@ def _words(found: Rehearsed) -> list[str]:
             lines.append(f"  about {counted(table.expected_rejects, 'dead letter')} to expect of all rows")
         lines += [f"  {each.column}: {counted(each.rows, 'row')} for which {each.parent} brings no row" for each in table.orphans]
     whole, tail = (seconds / 60 for seconds in (found.expected_seconds, found.expected_tail))
+    short = found.seconds < _SHORT_S and found.expected_seconds > found.seconds
     lines.append(
-        f"all rows would take about {whole:,.1f} min at this rate, {tail:,.1f} of them after the last row of each table "
-        "(counting, counters, statistics, indexes made later); foreign keys are not in a sample"
+        f"all rows would take {'at most ' if short else ''}about {whole:,.1f} min at this rate, {tail:,.1f} of them after the "
+        "last row of each table (counting, counters, statistics, indexes made later); foreign keys are not in a sample"
     )
+    if short:
+        lines.append(
+            f"the sample took {found.seconds:,.1f} s, much of it to begin, which the whole does only once: "
+            "a larger `--sample` tells it closer"
+        )
     return lines
 
 

@@ -171,6 +171,14 @@ def test_a_copy_without_a_runbook_is_adjusted_by_its_control_file(file: Path, ca
     assert context.adjusted() == {"rows_per_second": 5000, "workers": 1}
 
 
+@pytest.mark.usefixtures("file")
+def test_what_a_short_sample_says_of_the_whole_is_the_most_that_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["migrate", "move.yaml", "--rehearse", "--sample", "50%"]) in {0, 10}
+    *_, whole, why = capsys.readouterr().out.splitlines()
+    assert whole.startswith("all rows would take at most about ")
+    assert why.endswith("a larger `--sample` tells it closer")
+
+
 def test_the_line_of_progress_is_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clock = FakeClock()
     context = AloneContext("move", "migrate", tmp_path, resources_of(tmp_path), clock=clock)
