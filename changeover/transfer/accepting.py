@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from changeover.transfer.fitting import Target
 from changeover.transfer.shapes import Column, Sort
+from changeover.transfer.silent_changes import check_of
 
 Accepts = Callable[[Sequence[Any]], bool]
 
@@ -21,6 +22,8 @@ _MOMENTS: Final = re.compile(r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[
 
 def accepts_of(column: Column, target: Target) -> Accepts | None:
     """Says of values for *column* that each of them fits unchanged; None where nothing so quick can be said."""
+    if check_of(column, target.dialect) is not None:
+        return None
     match column.sort:
         case Sort.INTEGER if column.lowest is not None and column.highest is not None:
             return _integers(column.lowest, column.highest)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from changeover.transfer.planning import Feed
-from changeover.transfer.shapes import TAKEN_AS_TEXT, TEMPORAL, Column, Sort
+from changeover.transfer.shapes import CLOCKS, TAKEN_AS_TEXT, TEMPORAL, Column, Sort
 from changeover.transfer.source_made import made_by_source
 from changeover.transfer.values import Values, values_of
 
@@ -84,7 +84,7 @@ def field_of(feed: Feed, quoted: str, *, text: bool) -> Field | None:
 
 
 def _computed(feed: Feed, expression: str) -> Field | None:
-    if feed.changed or feed.target.sort not in TAKEN_AS_TEXT:
+    if feed.changed or feed.target.sort not in TAKEN_AS_TEXT - CLOCKS:
         return None
     unlimited = Column("", Sort.TEXT, "")
     expression = f"CONVERT({expression} USING utf8mb4)"  # without a collation of its author's, which others might contradict
@@ -101,7 +101,7 @@ def _untouched(read: _Read, target: Column) -> tuple[str, str] | None:
             return read.quoted, _rounded(source, target, read.quoted)
         case Sort.FLOAT if target.sort is Sort.FLOAT and (source.single or not target.single):
             return read.text, ""
-        case Sort.TEXT | Sort.JSON if target.sort in TAKEN_AS_TEXT and not target.short_clock:
+        case Sort.TEXT | Sort.JSON if target.sort in TAKEN_AS_TEXT - CLOCKS:
             return read.quoted, _cut(source, target, read.quoted)
         case Sort.DATE if target.sort in TEMPORAL | TAKEN_AS_TEXT:
             return read.quoted, ""  # CONCAT_WS writes it as CAST does, which costs more
@@ -142,9 +142,11 @@ def _rounded(source: Column, target: Column, quoted: str) -> str:
 
 
 def _cut(source: Column, target: Column, quoted: str) -> str:
-    """PostgreSQL cuts spaces at the end that are too many."""
+    """PostgreSQL cuts spaces at the end that are too many, and of CHAR all of them."""
     if target.sort is not Sort.TEXT or target.length is None:
         return ""
+    if target.fixed and not source.fixed:
+        return f"(CHAR_LENGTH({quoted}) > {target.length:d} OR ASCII(RIGHT({quoted}, 1)) = 32)"
     if source.length is not None and source.length <= target.length:
         return ""
     return f"CHAR_LENGTH({quoted}) > {target.length:d}"

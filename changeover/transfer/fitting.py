@@ -16,8 +16,9 @@ from datetime import date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
-from changeover.transfer.changes import Convert, Unfit, shown
-from changeover.transfer.shapes import Column, Sort
+from changeover.transfer.changes import Convert, Unfit, in_order, shown
+from changeover.transfer.shapes import CLOCKS, Column, Sort
+from changeover.transfer.silent_changes import check_of, promised
 
 _SINGLE: Final = struct.Struct("f")
 
@@ -64,8 +65,15 @@ def _clock(value: timedelta) -> str:
 
 def fit(source: Column | None, column: Column, target: Target, *, source_dialect: str) -> Convert | None:
     """What makes a value fit *column*, raising Unfit when it cannot; None when every value of *source* fits as it is."""
-    if source is not None and _always_fits(source, column, target, source_dialect):
+    check = check_of(column, target.dialect)
+    alike = source is not None and _always_fits(source, column, target, source_dialect)
+    if alike and (check is None or (source is not None and promised(source, column))):
         return None
+    convert = _convert(column, target, source_dialect)
+    return in_order([convert, check]) if check is not None else convert
+
+
+def _convert(column: Column, target: Target, source_dialect: str) -> Convert:
     makers: dict[Sort, Callable[[Column, Target], Convert]] = {
         Sort.INTEGER: _integer,
         Sort.DECIMAL: _decimal,
@@ -78,7 +86,7 @@ def fit(source: Column | None, column: Column, target: Target, *, source_dialect
         Sort.DATETIME: _datetime,
         Sort.BIT: _bit,
     }
-    if column.short_clock:
+    if column.sort in CLOCKS and target.dialect != "sqlite":
         return _time(column, target)
     if column.sort in {Sort.DATE, Sort.DATETIME} and target.dialect == source_dialect == "mysql":
         return _zero_dates_too(makers[column.sort](column, target))
@@ -350,7 +358,7 @@ _FRACTION: Final = re.compile(r":\d\d\.(\d+)")
 
 
 def _time(column: Column, target: Target) -> Convert:
-    allowed = column.fraction or 0
+    allowed = 6 if column.fraction is None else column.fraction
     further = _text(column, target) if target.dialect == "postgresql" else _anything
 
     def clock(value: Any) -> Any:
@@ -381,6 +389,10 @@ def _zero_dates_too(strict: Convert) -> Convert:
 
 def _bit(column: Column, target: Target) -> Convert:
     def bits(value: Any) -> Any:
+        if isinstance(value, str) and not column.fixed and target.dialect == "postgresql" and value.strip("01") == "":
+            if column.length is not None and len(value) > column.length:
+                raise Unfit(f"{len(value)} bits do not fit {column.declared}")
+            return value
         try:
             number = int(value, 2) if isinstance(value, str) else int(value)
         except ValueError:

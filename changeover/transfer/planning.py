@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -297,11 +298,15 @@ def _similar(name: str, table: Shape) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
+#: An interval of certain fields, such as DAY TO HOUR, drops all others in silence.
+_FIELDS: Final = re.compile(r"interval [a-z]")
 _CALENDAR_OR_TEXT = TEMPORAL | {Sort.TEXT, Sort.OTHER}
 
 
 def _convertible(source: Column, target: Column, mapping: ColumnMapping | None) -> bool:
     """Whether values of one sort can mean something in the other at all; single values are checked on the way."""
+    if target.sort is Sort.INTERVAL and _FIELDS.match(target.declared) and target.declared != source.declared:
+        return False
     if (mapping is not None and mapping.map) or source.sort is target.sort or Sort.OTHER in {source.sort, target.sort}:
         return True
     if Sort.TEXT in {source.sort, target.sort}:

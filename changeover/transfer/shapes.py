@@ -64,7 +64,10 @@ class Column:
     fraction: int | None = None  # digits of a second's fraction; None: not limited
     zoned: bool = False
     single: bool = False  # a float of 4 bytes
-    fixed: bool = False  # CHAR(n)
+    fixed: bool = False  # CHAR(n), BINARY(n), BIT(n): always as long as declared
+    members: tuple[str, ...] = ()  # the labels of an ENUM or SET
+    several: bool = False  # a SET
+    makes_numbers: bool = False  # SQLite makes a number of text that looks like one
     utf8: bool = False  # its text is known to be kept as UTF-8, whichever characters it has
     nullable: bool = True
     fills_itself: bool = False  # a default, a counter
@@ -220,6 +223,12 @@ def _restore_foreign_types(connection: sa.Connection, name: TableName, columns: 
         words = declared.get(entry["name"], "").upper()
         if type(entry["type"]) is types.NUMERIC and not words.startswith(("NUM", "DEC")):
             entry["type"] = types.NullType()
+        entry["makes_numbers"] = _makes_numbers(words)
+
+
+def _makes_numbers(words: str) -> bool:
+    """Whether a column declared so has one of SQLite's numeric affinities."""
+    return "INT" in words or (bool(words) and not any(word in words for word in ("CHAR", "CLOB", "TEXT", "BLOB")))
 
 
 def _say_charsets(inspector: sa.Inspector, name: TableName, columns: list[Any]) -> None:
@@ -254,13 +263,15 @@ def column_of(entry: Any, dialect: str) -> Column:
         fills_itself=entry.get("default") is not None or entry.get("autoincrement") is True or bool(entry.get("identity")),
         computed=bool(entry.get("computed")),
         utf8=entry.get("charset") == "utf8mb4",
+        makes_numbers=bool(entry.get("makes_numbers")),
         **traits,
     )
 
 
 def _declared(kind: types.TypeEngine[Any]) -> str:
+    fields = getattr(kind, "fields", None)  # of an interval
     try:
-        return str(kind).lower()
+        return f"{kind} {fields}".lower() if fields else str(kind).lower()
     except sa.exc.SQLAlchemyError:
         return type(kind).__name__.lower()
 
@@ -300,25 +311,36 @@ def _traits(kind: types.TypeEngine[Any], dialect: str) -> dict[str, Any]:
         return dict(by_name)
     simple = next((sort for python, sort in _SIMPLE if isinstance(kind, python)), None)
     if simple is not None:
-        return {"sort": simple}
+        return {"sort": simple, **_labels(kind)}
     match kind:
         case types.Numeric() if dialect == "oracle" and kind.precision and kind.scale == 0:  # it has no other integers
             return {"sort": Sort.INTEGER, "lowest": 1 - 10**kind.precision, "highest": 10**kind.precision - 1}
         case mysql.YEAR() | types.Integer() if dialect != "oracle" or not isinstance(kind, types.Numeric):
             return _integer(kind, dialect)
         case types.Float():
-            return {"sort": Sort.FLOAT, "single": isinstance(kind, types.REAL | mysql.FLOAT) and dialect != "sqlite"}
+            single = isinstance(kind, types.REAL | mysql.FLOAT) and dialect != "sqlite"
+            return {"sort": Sort.FLOAT, "single": single, "scale": getattr(kind, "scale", None)}
         case types.Numeric():
             scale = kind.scale if kind.scale is not None or kind.precision is None else 0
             return {"sort": Sort.DECIMAL, "precision": kind.precision, "scale": scale}
         case mysql.BIT() | postgresql.BIT():
-            return {"sort": Sort.BIT, "length": kind.length or 1}
+            return {"sort": Sort.BIT, "length": kind.length or 1, "fixed": not getattr(kind, "varying", False)}
         case types.String() if type(kind).__name__ != "XML":
             return {"sort": Sort.TEXT, "length": _characters(kind), "fixed": isinstance(kind, types.CHAR | types.NCHAR)}
         case types.LargeBinary() | types.BINARY() | types.VARBINARY():
-            return {"sort": Sort.BINARY, "length": kind.length}
+            return {"sort": Sort.BINARY, "length": kind.length, "fixed": isinstance(kind, types.BINARY) and dialect == "mysql"}
         case _:
             return _moments(kind, dialect)
+
+
+def _labels(kind: types.TypeEngine[Any]) -> dict[str, Any]:
+    match kind:
+        case types.Enum():
+            return {"members": tuple(kind.enums)}
+        case mysql.SET():
+            return {"members": tuple(kind.values), "several": True}
+        case _:
+            return {}
 
 
 def _integer(kind: types.TypeEngine[Any], dialect: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from changeover.transfer.changes import Unfit
 from changeover.transfer.encoding import written_column
 from changeover.transfer.mapping import Change, ColumnMapping
 from changeover.transfer.planning import Feed
-from changeover.transfer.shapes import TAKEN_AS_TEXT, TEMPORAL, Column, Sort
+from changeover.transfer.shapes import CLOCKS, TAKEN_AS_TEXT, TEMPORAL, Column, Sort
 
 #: Characters of which MariaDB and Python make the same capital and small letters, one by one, each again such a character.
 _SAME_LETTERS: Final = r"\x01-\x08\x0e-\x1b\x20-\x7f\xa1-\xb4\xb6-\xde\xe0-\x{12f}\x{131}-\x{148}\x{14a}-\x{17f}"
@@ -155,7 +155,7 @@ def _whole(word: str) -> bool:
 
 def _text(feed: Feed, source: Column, mapping: ColumnMapping, quoted: str) -> Making | None:
     total = bool(mapping.map) and mapping.unmapped != "keep"
-    if not total and (feed.target.sort not in TAKEN_AS_TEXT or feed.target.short_clock):
+    if not total and (feed.target.sort not in TAKEN_AS_TEXT - CLOCKS or feed.target.fixed):
         return None
     text = quoted if source.utf8 else f"CONVERT({quoted} USING utf8mb4)"
     table = _map_of(feed, mapping) if mapping.map else None

@@ -10,7 +10,7 @@ from typing import Any, Final
 from changeover.transfer.changes import Batch, Unfit, batch_of
 from changeover.transfer.encoding import FIELD, NULL, ROW, marked_column, marks, written_column
 from changeover.transfer.planning import Feed
-from changeover.transfer.shapes import TAKEN_AS_TEXT, Sort
+from changeover.transfer.shapes import CLOCKS, TAKEN_AS_TEXT, Sort
 
 #: What the driver would have made of the same text.
 _PARSED: Final[Mapping[Sort, Callable[[str], Any]]] = {
@@ -60,7 +60,7 @@ def values_of(feed: Feed) -> Values | None:
         return None
     parse = _PARSED[feed.source.sort]
     texts_only = feed.mapping is None or all(value is None or isinstance(value, str) for value in feed.mapping.map.values())
-    if parse is str and feed.target.sort in TAKEN_AS_TEXT and texts_only and not feed.target.short_clock:
+    if parse is str and feed.target.sort in TAKEN_AS_TEXT - CLOCKS and texts_only and not feed.target.fixed:
         limit = feed.target.length if feed.target.sort is Sort.TEXT else None
         return Values(None, _limited(batch_of(feed.mapping), limit))
     return Values(None if parse is str else parse, _one_by_one(feed))
