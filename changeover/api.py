@@ -49,6 +49,7 @@ from changeover.counting import counted
 from changeover.errors import ChangeoverError, Mistake, Setback, Stopped, TimedOut, Unclear
 from changeover.remote.errors import HostVerdict
 from changeover.remote.fleet import Outcome, on_each
+from changeover.transfer.mapping import Swap
 from changeover.transfer.questions import (
     Checksum,
     Orphans,
@@ -65,6 +66,7 @@ from changeover.transfer.questions import (
 from changeover.transfer.reconcile.asking import Asked, Reconciliation
 from changeover.transfer.reconcile.words import Contradiction, Routes, TablePair, Witness
 from changeover.transfer.restoring import put_back, save_rows
+from changeover.transfer.swapping import swap_in
 
 __all__ = [
     "Answer",
@@ -104,6 +106,7 @@ __all__ = [
     "StepKind",
     "StepName",
     "Stopped",
+    "Swap",
     "TablePair",
     "TimedOut",
     "Unclear",
@@ -126,4 +129,5 @@ __all__ = [
     "sampled",
     "save_rows",
     "step_kind",
+    "swap_in",
 ]

@@ -48,7 +48,7 @@ class TooManyRejects(Setback):
 
     def __str__(self) -> str:
         rows = "row was" if self.rejected == 1 else "rows were"
-        return f"{self.rejected} {rows} rejected, {self.allowed} allowed: {'; '.join(self.examples)}"
+        return f"{self.rejected:,} {rows} rejected, {self.allowed:,} allowed: {'; '.join(self.examples)}"
 
     @property
     def hint(self) -> str:

@@ -33,8 +33,8 @@ class RowsMissing(Setback):
 
     def __str__(self) -> str:
         return (
-            f"table {self.table} does not add up: the source has {counted(self.source, 'row')}, {self.read} were read, "
-            f"{self.written} written, {self.rejected} rejected, and the target holds {self.found}"
+            f"table {self.table} does not add up: the source has {counted(self.source, 'row')}, {self.read:,} were read, "
+            f"{self.written:,} written, {self.rejected:,} rejected, and the target holds {self.found:,}"
         )
 
     @property

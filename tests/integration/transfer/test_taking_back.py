@@ -18,6 +18,7 @@ from changeover.transfer.mapping import Swap, TableMapping
 from changeover.transfer.questions import count_rows
 from changeover.transfer.swapping import CannotSwap, swap_in
 from changeover.transfer.undoing import ForeignRows, NotEmptyBefore
+from rollback.exchange import make_live
 
 Opener = Callable[[str, str], OpenDatabase]
 
@@ -150,8 +151,9 @@ def test_exchanged_tables_are_exchanged_back_both_at_once(context: FakeContext) 
         crm.execute("insert into t values (7, 'live')")
         before = checksum(crm, "t")
         copied(context, into=f"{swap.loaded}.t")
-        assert swap_in(crm, ["t"], swap)
-        assert not swap_in(crm, ["t"], swap)
+        schemas = {"live": swap.live, "loaded": swap.loaded, "kept": swap.kept}
+        for done in ("exchanged", "had been exchanged"):
+            assert make_live(context, database="crm", tables=["t"], **schemas).summary == f"1 table of {live} {done}"
         assert count_rows(crm, "t") == 30
         undo = Migrate(undo="copy", by="swap_schema", swap=swap)
         assert undo.run(context).summary == f"1 table of {live} exchanged back"
