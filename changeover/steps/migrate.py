@@ -184,6 +184,8 @@ class Migrate:
         if self.undo:
             if (self.by == "swap_schema") != (self.swap is not None):
                 yield "`swap` and `by: swap_schema` belong together"
+            if self.swap is not None and self.written_since == "export":
+                yield "`written_since: export` is not for `by: swap_schema`: nothing is deleted, the rows stay in `loaded`"
             if (self.by == "call") != bool(self.call):
                 yield "`call` and `by: call` belong together"
             return

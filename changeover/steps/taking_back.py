@@ -59,13 +59,13 @@ def _taken_back(context: Context, forward: Migrate, wanted: TakingBack, source: 
     match wanted.by:
         case "call":
             answer = context.function(wanted.call)(context, **wanted.arguments)
-            undo.seal()
+            undo.seal(gone=True)
             summary = answer.summary if isinstance(answer, Result) else f"{wanted.call} has restored"
             return Result(summary, {**told, "tables": {}, "rows": 0})
         case "swap_schema" if wanted.swap is not None:
             tables = [table.into for table in forward.mapped.tables]
             moved = swap_back(target, tables, wanted.swap)
-            undo.seal()
+            undo.seal(gone=False)
             summary = (
                 f"{counted(len(tables), 'table')} of {wanted.swap.live} {'exchanged' if moved else 'had been exchanged'} back"
             )

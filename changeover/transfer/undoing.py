@@ -133,8 +133,11 @@ class Undo:
         except SQLAlchemyError as error:
             raise UndoFailed(self.target.name, reason(error)) from error
 
-    def seal(self) -> None:
+    def seal(self, *, gone: bool) -> None:
         """Take nothing back, but let nobody write in its name any more: the tables go back another way.
+
+        Args:
+            gone: whether the rows are gone with it; otherwise :meth:`run` still takes them back.
 
         Raises:
             UndoFailed: the target cannot be written.
@@ -145,7 +148,7 @@ class Undo:
             with session(self.target, dialect) as writing:
                 records = self._seal(writing, dialect)
                 with transaction(writing, dialect):
-                    for record in records:
+                    for record in records if gone else ():
                         control.set_state(writing, record.number, TableState.UNDONE, self.context.clock.now())
             self._bring_back(dialect)
         except SQLAlchemyError as error:

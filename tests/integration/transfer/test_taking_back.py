@@ -159,6 +159,9 @@ def test_exchanged_tables_are_exchanged_back_both_at_once(context: FakeContext) 
         assert undo.run(context).summary == f"1 table of {live} exchanged back"
         assert checksum(crm, "t") == before
         assert undo.run(context).summary == f"1 table of {live} had been exchanged back"
+        assert Migrate(undo="copy").run(context).summary == "30 rows deleted from 1 table"
+        assert count_rows(crm, f"{swap.loaded}.t") == 0
+        assert checksum(crm, "t") == before
         crm.execute(f"drop table {swap.loaded}.t")
         with pytest.raises(CannotSwap, match=f"t is not in {swap.loaded}"):
             swap_in(crm, ["t"], swap)

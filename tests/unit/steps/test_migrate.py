@@ -12,7 +12,7 @@ from changeover.steps.migrate import Migrate, NotAMigration
 from changeover.testing import FakeContext
 from changeover.transfer.cluster_words import DaskMissing
 from changeover.transfer.databases import OpenDatabase, open_database
-from changeover.transfer.mapping import ColumnMapping, TableMapping
+from changeover.transfer.mapping import ColumnMapping, Swap, TableMapping
 
 
 @pytest.fixture
@@ -114,6 +114,11 @@ def test_undo_of_another_kind_of_step_is_refused(context: FakeContext) -> None:
         (Migrate(), "`from` and `to` and `tables` are missing"),
         (Migrate(source="a", target="b"), "`tables` is missing"),
         (Migrate(undo="copy", source="a"), "`undo` stands alone"),
+        (Migrate(undo="copy", by="swap_schema"), "`swap` and `by: swap_schema` belong together"),
+        (
+            Migrate(undo="copy", by="swap_schema", swap=Swap("live", "new", "old"), written_since="export"),
+            "`written_since: export` is not for `by: swap_schema`",
+        ),
         (replace(COPY, order="first"), "`order` is `auto` or a list"),
         (replace(COPY, chunk_rows=0), "`chunk_rows` is at least 1"),
         (replace(COPY, max_rejects=-1), "`max_rejects` is 0 or more"),
