@@ -13,6 +13,7 @@ from changeover.contracts import Database
 from changeover.counting import counted
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.afterwards import choice_of, only_postgresql
+from changeover.transfer.control import Control
 from changeover.transfer.databases import StatementFailed, reason
 from changeover.transfer.definitions import Definition, Made
 from changeover.transfer.mapping import ColumnMapping, Mapped
@@ -55,6 +56,7 @@ def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Exa
             problems = [problem for plan in plans for problem in source_problems(plan, Reader(reading, plan))]
             if mapped.indexes == "after_load" and (why := only_postgresql(far)):
                 problems.append(why)
+            problems += _rights_missing(plans, far)
             if problems:
                 raise MigrationRefused(tuple(problems))
             writing.rollback()
@@ -68,6 +70,25 @@ def examine(mapped: Mapped, source: Database, target: Database) -> dict[str, Exa
             }
     except SQLAlchemyError as error:
         raise StatementFailed(database, "looking at the tables", reason(error)) from error
+
+
+def _rights_missing(plans: Sequence[TablePlan], target: Side) -> Iterator[str]:
+    """What our user may not do in the target. Only PostgreSQL tells without trying."""
+    if target.dialect.name != "postgresql":
+        return
+    grant = "let the administrator of the target grant it to the user of its `url:`"
+    ask = sa.text(
+        "SELECT has_any_column_privilege(to_regclass(:name), 'SELECT'), has_any_column_privilege(to_regclass(:name), 'INSERT'),"
+        " has_table_privilege(to_regclass(:name), 'DELETE')"
+    )
+    for plan in plans:
+        may = target.connection.execute(ask, {"name": plan.target.name.quoted(target.connection.dialect)}).one()
+        missing = [right for right, granted in zip(("select", "insert", "delete"), may, strict=True) if granted is False]
+        if missing:
+            yield f"table {plan.into} must not be written by us: no right to {', '.join(missing)}; {grant}"
+    may_create = sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
+    if not Control.exists(target.connection) and target.connection.execute(may_create).scalar() is False:
+        yield f"no right to create the tables of the checkpoint in the target; {grant}"
 
 
 def words(examined: Mapping[str, Examined]) -> Iterator[str]:

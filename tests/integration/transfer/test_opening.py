@@ -18,8 +18,10 @@ from changeover.transfer.databases import (
     StatementFailed,
     open_database,
 )
+from changeover.transfer.examining import examine
 from changeover.transfer.failing import CopyFailed
 from changeover.transfer.mapping import Mapped, TableMapping
+from changeover.transfer.planning import MigrationRefused
 
 
 @pytest.fixture(params=["postgresql_url", "mariadb_url"])
@@ -72,6 +74,10 @@ def test_who_lacks_a_right_is_told_which_and_not_that_something_is_missing(url: 
         legacy = open_database("legacy", DatabaseEntry(url=f"sqlite:///{tmp_path / 'legacy.db'}"), "")
         (tmp_path / "legacy.db").touch()
         legacy.execute("create table t (id bigint primary key)")
+        if schema == "public":
+            with pytest.raises(MigrationRefused, match="t must not be written by us: no right to insert, delete") as refused:
+                examine(Mapped((TableMapping("t"),)), legacy, weak)
+            assert "no right to create the tables of the checkpoint" in str(refused.value)
         with pytest.raises(CopyFailed, match="denied") as failed:
             Migration("run/copy", Mapped((TableMapping("t"),)), legacy, weak, FakeContext()).run()
         assert "grant the user of its `url:`" in failed.value.hint
