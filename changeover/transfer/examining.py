@@ -85,7 +85,7 @@ def _rights_missing(plans: Sequence[TablePlan], target: Side) -> Iterator[str]:
         may = target.connection.execute(ask, {"name": plan.target.name.quoted(target.connection.dialect)}).one()
         missing = [right for right, granted in zip(("select", "insert", "delete"), may, strict=True) if granted is False]
         if missing:
-            yield f"table {plan.into} must not be written by us: no right to {', '.join(missing)}; {grant}"
+            yield f"table {plan.into} may not be written by us: no right to {', '.join(missing)}; {grant}"
     may_create = sa.text("SELECT has_schema_privilege(current_schema(), 'CREATE')")
     if not Control.exists(target.connection) and target.connection.execute(may_create).scalar() is False:
         yield f"no right to create the tables of the checkpoint in the target; {grant}"
