@@ -12,6 +12,7 @@ from typing import Final
 import jinja2
 
 from changeover.contracts import Answer, Value
+from changeover.counting import counted
 from changeover.transfer.reconcile.differences import Difference, Gap
 from changeover.transfer.reconcile.findings import Report
 
@@ -53,6 +54,7 @@ def _rendered(report: Report, title: str, template: str) -> str:
         title=title,
         sign=lambda answer: _SIGNS[answer],
         number=number,
+        counted=counted,
         value=value,
         cell=cell,
         rows_of=rows_of,

@@ -234,6 +234,7 @@ def test_what_three_systems_say_and_who_goes_in_circles_is_asked_as_the_document
     assert "they disagree about 1 of 2 (at most 0); 1 of 2 would go in circles" in capsys.readouterr().out
     markdown = (tmp_path / "out.md").read_text(encoding="utf-8")
     assert "| start → biz → start | 1 | 0 | F2 |" in markdown
+    assert "\n0 of 1 question passed.\n" in markdown
     assert "quarantine" not in markdown.split("## contradiction")[1]
 
 
