@@ -13,7 +13,7 @@ from changeover.cli.exit_codes import ExitCode
 from changeover.errors import Mistake
 from changeover.remote.errors import HostSetback
 from changeover.remote.hosts import Hosts
-from changeover.remote.known_hosts import KnownKey, fingerprint, spelled
+from changeover.remote.known_hosts import KnownKey, fingerprint
 from changeover.remote.trusting import Trust, same_fingerprint, standing, write_down
 from changeover.secrets import Secrets
 
@@ -122,7 +122,7 @@ def _asked(name: str, login: Login, key: KnownKey, *, confirmed: bool) -> bool:
 
 
 def _after_a_change(name: str, login: Login, key: KnownKey) -> str:
-    spelling = spelled(login.address, login.port)
+    spelling = login.known_as
     return (
         "Either the machine was installed anew, or somebody stands in between. Compare on its own console: "
         f"{_on_console(key)}. Only when it is the same: ssh-keygen -R '{spelling}' -f {login.known_hosts}, "

@@ -18,7 +18,7 @@ from paramiko.ssh_exception import IncompatiblePeer
 from changeover.remote.cut import LOSSES, let_go
 from changeover.remote.errors import HostBusy, HostSetback, HostVerdict
 from changeover.remote.identity import offered_keys, tried_by
-from changeover.remote.known_hosts import KnownKey, fingerprint, known_keys, spelled
+from changeover.remote.known_hosts import KnownKey, fingerprint, known_keys
 from changeover.remote.login import Deadlines, Login
 
 #: paramiko writes tracebacks to its log; ours goes nowhere unless somebody listens.
@@ -158,13 +158,13 @@ def _known(login: Login) -> tuple[KnownKey, ...]:
     except OSError as error:
         detail = f"cannot read {login.known_hosts}: {error.strerror}"
         raise HostSetback(login.host, HostVerdict.HOST_KEY, detail, "Make it readable: without it no host is trusted.") from error
-    return known_keys(lines, login.address, login.port)
+    return known_keys(lines, login.known_as)
 
 
 def _compare(login: Login, key: paramiko.PKey, known: tuple[KnownKey, ...]) -> None:
     blob = key.asbytes()
     shown = f"{key.get_name()} {fingerprint(blob)}"
-    name = spelled(login.address, login.port)
+    name = login.known_as
     if any(entry.blob == blob and entry.revoked for entry in known):
         detail = f"its host key {shown} is marked as revoked in {login.known_hosts}"
         raise HostSetback(login.host, HostVerdict.HOST_KEY, detail, "Do not connect to it: somebody declared this key stolen.")

@@ -33,10 +33,9 @@ def spelled(address: str, port: int) -> str:
     return address if port == 22 else f"[{address}]:{port}"  # noqa: PLR2004 - SSH's own port
 
 
-def known_keys(lines: Iterable[str], address: str, port: int) -> tuple[KnownKey, ...]:
-    """The keys that *lines* hold for a host, revoked ones included. Lines that make no sense hold none."""
-    name = spelled(address, port).lower()
-    return tuple(key for line in lines if (key := _key(line.strip(), name)) is not None)
+def known_keys(lines: Iterable[str], name: str) -> tuple[KnownKey, ...]:
+    """The keys that *lines* hold for a host of this *name*, revoked ones included. Lines that make no sense hold none."""
+    return tuple(key for line in lines if (key := _key(line.strip(), name.lower())) is not None)
 
 
 def _key(line: str, name: str) -> KnownKey | None:

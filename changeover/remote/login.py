@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from changeover.remote.known_hosts import spelled
 from changeover.runbook.systems import HostEntry
 
 #: The word in place of a key's path that allows the SSH agent's keys.
@@ -45,11 +46,17 @@ class Login:
     look_for_keys: bool = False  # the usual keys of ~/.ssh are offered
     become: str = ""  # the user that commands run as, by `sudo -n`; empty: the one that logs in
     jump: Login | None = None  # the host through which it is reached
+    key_alias: str = ""  # known_hosts has its key under this name, whatever its address and port
 
     @property
     def spoken(self) -> str:
         """The address as people write it."""
         return f"{self.user}@{self.address}:{self.port}"
+
+    @property
+    def known_as(self) -> str:
+        """The name under which known_hosts has its key."""
+        return self.key_alias or spelled(self.address, self.port)
 
 
 def login_of(host: str, entry: HostEntry, *, base: Path, secret: Callable[[str], str], jump: Login | None = None) -> Login:
@@ -68,6 +75,7 @@ def login_of(host: str, entry: HostEntry, *, base: Path, secret: Callable[[str],
         look_for_keys=entry.look_for_keys,
         become=(entry.become_user or ROOT) if entry.become else "",
         jump=jump,
+        key_alias=entry.key_alias,
     )
 
 

@@ -25,6 +25,7 @@ _WORDS: Final = {
     "identityfile": "private_key",
     "certificatefile": "certificate",
     "userknownhostsfile": "known_hosts",
+    "hostkeyalias": "key_alias",
     "proxyjump": "jump",
 }
 _PATHS: Final = {"private_key", "certificate", "known_hosts"}

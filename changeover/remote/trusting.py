@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from changeover.errors import Mistake
-from changeover.remote.known_hosts import KnownKey, fingerprint, known_keys, spelled
+from changeover.remote.known_hosts import KnownKey, fingerprint, known_keys
 from changeover.remote.login import Login
 
 
@@ -39,7 +39,7 @@ def standing(login: Login, key: KnownKey) -> Trust:
         lines = login.known_hosts.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return Trust.UNKNOWN
-    known = known_keys(lines, login.address, login.port)
+    known = known_keys(lines, login.known_as)
     if any(entry.blob == key.blob and entry.revoked for entry in known):
         return Trust.REVOKED
     trusted = [entry for entry in known if not entry.revoked]
@@ -55,8 +55,7 @@ def same_fingerprint(expected: str, key: KnownKey) -> bool:
 
 def write_down(login: Login, key: KnownKey) -> None:
     """Add *key* to the known_hosts file of *login*, for good. Raises CannotWriteDown."""
-    name = spelled(login.address, login.port)
-    line = f"{name} {key.sort} {base64.b64encode(key.blob).decode()}\n"
+    line = f"{login.known_as} {key.sort} {base64.b64encode(key.blob).decode()}\n"
     try:
         login.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(login.known_hosts, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

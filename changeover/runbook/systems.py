@@ -38,6 +38,7 @@ class HostEntry:
     look_for_keys: bool = False
     certificate: str = ""
     ssh_config: str = ""
+    key_alias: str = ""  # the name under which known_hosts has its key; empty: that of its address and port
     needs: tuple[str, ...] = ()
     vars: Mapping[str, Value] = field(default_factory=dict)
     said: Mapping[str, str] = field(default_factory=dict, compare=False)  # which word was said by whom; others are as usual

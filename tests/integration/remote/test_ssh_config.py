@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from changeover.errors import Mistake
-from changeover.remote.errors import JumpInCircle
+from changeover.remote.errors import HostSetback, JumpInCircle
 from changeover.remote.fleet import on_each
 from changeover.remote.hosts import Hosts
 from changeover.runbook.systems import HostEntry, Systems
@@ -66,6 +66,19 @@ Match host app-1
     assert (told.address, told.port, told.private_key) == (sshd.address, sshd.port, f"{tmp_path}/{sshd.user}-key")
     assert set(told.said) == {"address", "port", "private_key", "known_hosts"}  # the user is who asks anyway
     assert set(told.said.values()) == {"config"}
+
+
+def test_a_host_key_is_looked_up_under_the_alias_and_no_other_name(make_hosts: MakeHosts, sshd: Any, tmp_path: Path) -> None:
+    _, sort, key = sshd.known_hosts.read_text().split()[:3]
+    (tmp_path / "known").write_text(f"The-App {sort} {key}\n")
+    way = (f"HostName {sshd.address}", f"Port {sshd.port}", f"IdentityFile {sshd.key}", f"UserKnownHostsFile {tmp_path}/known")
+    config = "\n  ".join(("Host *", *way, ""))
+    aliased = make_hosts(f"Host app-1\n  HostKeyAlias the-app\n{config}", **{"app-1": entry("app-1")})
+    assert aliased.select(["app-1"])[0].run("echo in").stdout == "in\n"
+    assert aliased.settings("app-1").said["key_alias"] == "config"
+    for other in (config, f"Host app-1\n  HostKeyAlias another\n{config}"):
+        with pytest.raises(HostSetback, match="its host key is not known"):
+            make_hosts(other, **{"app-1": entry("app-1")}).select(["app-1"])[0].run("echo in")
 
 
 def test_what_the_inventory_says_wins(make_hosts: MakeHosts) -> None:

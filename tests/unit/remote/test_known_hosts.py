@@ -15,7 +15,7 @@ KEY = base64.b64encode(BLOB).decode()
 
 
 def found(lines: str, address: str = "db-1.example.com", port: int = 22) -> list[bytes]:
-    return [key.blob for key in known_keys(lines.splitlines(), address, port)]
+    return [key.blob for key in known_keys(lines.splitlines(), spelled(address, port))]
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_several_keys_of_one_host_are_all_known() -> None:
 
 
 def test_a_revoked_key_is_marked() -> None:
-    (key,) = known_keys([f"@revoked db-1 ssh-ed25519 {KEY}"], "db-1", 22)
+    (key,) = known_keys([f"@revoked db-1 ssh-ed25519 {KEY}"], "db-1")
     assert key.revoked
 
 
