@@ -207,7 +207,6 @@ class Migrate:
             yield "`compare_meanwhile` is a part of the time: from 0 to 1"
         if _below(self.max_rejects, 0):
             yield "`max_rejects` is 0 or more"
-        yield from self.throttle.problems()
         yield from self._problems_of_service()
 
     def _problems_of_service(self) -> Iterable[str]:
