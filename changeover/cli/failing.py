@@ -22,6 +22,7 @@ from changeover.errors import ChangeoverError, Mistake
 #: Errors with a code of their own, by the name of their class: importing them here would load SQLAlchemy for every command.
 CODES: Final[dict[str, ExitCode]] = {
     "JournalUnavailable": ExitCode.JOURNAL_UNAVAILABLE,
+    "JournalEmpty": ExitCode.JOURNAL_UNAVAILABLE,
     "JournalTooNew": ExitCode.JOURNAL_UNAVAILABLE,
     "LeaseLost": ExitCode.OWNERSHIP_LOST,
     "RunOwned": ExitCode.OWNED,

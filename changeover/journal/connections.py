@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from changeover.journal.errors import JournalAddressWrong, JournalMissing, JournalUnavailable
+from changeover.journal.errors import JournalAddressWrong, JournalEmpty, JournalMissing, JournalUnavailable
 from changeover.journal.unavailable import explaining
 
 #: How long one writer waits for another.
@@ -41,9 +41,7 @@ class Connections:
         self.path: Final = Path(self._url.database or "").absolute() if self.sqlite else None
         self.where: Final = str(self.path) if self.sqlite else _without_secrets(self._url)
         self._one_writer = threading.Lock()
-        self._engine = self._sqlite_engine() if self.sqlite else self._postgresql_engine()
-        self._writing = self._engine.execution_options(changeover_writing=True)
-        self._reading = self._engine if self.sqlite else self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._use(self._sqlite_engine() if self.sqlite else self._postgresql_engine())
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -74,7 +72,11 @@ class Connections:
         """A connection of its own, outside the pool, for a lock that lives as long as it does. Close it."""
         with explaining(self.where, sqlite=self.sqlite):
             connection = self._reading.connect()
-            connection.detach()
+            try:
+                connection.detach()
+            except BaseException:
+                connection.close()
+                raise
             return connection
 
     def clock(self, connection: sa.Connection) -> float:
@@ -88,8 +90,15 @@ class Connections:
         return float(connection.execute(sa.text("select extract(epoch from clock_timestamp())")).scalar_one())
 
     def make_file(self, *, create: bool) -> None:
-        """See to it that a SQLite journal is a file that only its owner reads. Raises JournalMissing without *create*."""
-        if self.path is None or self.path.exists():
+        """See to it that a SQLite journal is a file that only its owner reads.
+
+        Raises JournalMissing and JournalEmpty without *create*.
+        """
+        if self.path is None:
+            return
+        if self.path.exists():
+            if not create:
+                self._look(self.path)
             return
         if not create:
             raise JournalMissing(self.where)
@@ -99,6 +108,18 @@ class Connections:
         except OSError as error:
             cure = "make the folder writable for you, or set CHANGEOVER_JOURNAL to another place"
             raise JournalUnavailable(self.where, (error.strerror or str(error)).lower(), cure) from error
+
+    def _look(self, path: Path) -> None:
+        """A reader changes nothing: neither an empty file into a journal, nor a folder that it may not write to."""
+        if path.stat().st_size == 0:
+            raise JournalEmpty(self.where)
+        if not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+            self._use(_read_only_engine(path))
+
+    def _use(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._writing = engine.execution_options(changeover_writing=True)
+        self._reading = engine if self.sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
 
     def close(self) -> None:
         """Close every pooled connection."""
@@ -129,6 +150,21 @@ class Connections:
         return sa.create_engine(
             self._url, connect_args=arguments, pool_pre_ping=True, pool_size=5, max_overflow=20, pool_timeout=30
         )
+
+
+def _read_only_engine(path: Path) -> sa.Engine:
+    """SQLite without a single byte written; of a journal on which nobody is at work it needs no other file either."""
+    at_work = any(path.with_name(f"{path.name}-{what}").exists() for what in ("wal", "shm"))
+    url = f"{path.as_uri()}?mode=ro{'' if at_work else '&immutable=1'}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(url, uri=True, check_same_thread=False, timeout=BUSY_SECONDS)
+        connection.isolation_level = None
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool, pool_size=5, max_overflow=20, pool_timeout=30)
+    sa.event.listen(engine, "begin", _begin_immediate)
+    return engine
 
 
 def _make_durable(connection: sqlite3.Connection, _record: object) -> None:

@@ -56,6 +56,23 @@ class JournalMissing(Mistake):
 
 
 @dataclass(eq=False)
+class JournalEmpty(Setback):
+    """There is a file where the journal should be, and nothing in it: no run has begun there, or all is lost."""
+
+    where: str
+
+    def __str__(self) -> str:
+        return f"the journal {self.where} is an empty file"
+
+    @property
+    def hint(self) -> str:
+        return (
+            "a journal is never empty once a run has begun: bring it back from a copy; if there never was a run, delete it, "
+            "and `changeover run` makes a new one"
+        )
+
+
+@dataclass(eq=False)
 class JournalTooNew(Mistake):
     """The journal was written by a newer changeover."""
 

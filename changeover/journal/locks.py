@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -108,9 +108,10 @@ class _FileLock:
 
 @dataclass(slots=True)
 class _SessionLock:
-    """A PostgreSQL advisory lock on a connection of its own."""
+    """A PostgreSQL advisory lock on a connection of its own, which is in no pool: nobody else closes it."""
 
     connection: sa.Connection
+    driver: Any  # psycopg's connection behind it
 
     def alive(self) -> bool:
         try:
@@ -119,8 +120,11 @@ class _SessionLock:
             return False
 
     def release(self) -> None:
-        with suppress(sa.exc.SQLAlchemyError):  # it is gone already, and the lock with it
-            self.connection.close()
+        try:
+            with suppress(sa.exc.SQLAlchemyError):  # it is gone already, and the lock with it
+                self.connection.close()
+        finally:
+            self.driver.close()  # SQLAlchemy drops one that has failed, and leaves it open
 
 
 def _lock_file(journal: Path, run: str) -> Path:
@@ -168,13 +172,12 @@ def _session_key(run: str) -> tuple[int, int]:
 def _take_session(connections: Connections, run: str) -> _SessionLock | None:
     first, second = _session_key(run)
     session = connections.session()
+    lock = _SessionLock(session, session.connection.dbapi_connection)
+    got = False
     try:
         with explaining(connections.where, sqlite=False):
-            got = session.execute(sa.select(sa.func.pg_try_advisory_lock(first, second))).scalar()
-    except JournalUnavailable:
-        session.close()
-        raise
-    if got:
-        return _SessionLock(session)
-    session.close()
-    return None
+            got = bool(session.execute(sa.select(sa.func.pg_try_advisory_lock(first, second))).scalar())
+    finally:
+        if not got:
+            lock.release()
+    return lock if got else None

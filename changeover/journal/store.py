@@ -18,6 +18,7 @@ from changeover.journal.errors import (
     CommandTooLarge,
     EventTooLarge,
     JournalAddressWrong,
+    JournalEmpty,
     JournalMissing,
     JournalTooNew,
     JournalTooOld,
@@ -44,6 +45,7 @@ __all__ = [
     "Head",
     "Journal",
     "JournalAddressWrong",
+    "JournalEmpty",
     "JournalMissing",
     "JournalTooNew",
     "JournalTooOld",
@@ -81,7 +83,7 @@ class Journal:
         """Open (and with *create* migrate) the journal at a SQLAlchemy URL.
 
         Raises JournalUnavailable (path and cure in words), JournalTooNew, JournalAddressWrong; without *create*
-        JournalMissing and JournalTooOld.
+        JournalMissing, JournalEmpty and JournalTooOld. Without *create*, a file that may not be written is read all the same.
         """
         connections = Connections(url)
         try:

@@ -178,8 +178,8 @@ def _scratch(target: Database, plans: Sequence[TablePlan]) -> Iterator[Database]
     if target.engine.dialect.name == "sqlite":
         with tempfile.TemporaryDirectory(prefix="changeover-rehearsal-") as folder:
             scratch = OpenDatabase(target.name, sa.create_engine(f"sqlite:///{Path(folder) / 'scratch.db'}"))
-            _copy_declarations(target, scratch, plans)
             try:
+                _copy_declarations(target, scratch, plans)
                 yield scratch
             finally:
                 scratch.close()

@@ -40,8 +40,10 @@ def session(database: Database, dialect: Dialect, *, autocommit: bool = False) -
         dialect.prepare(connection)
         yield connection
     finally:
-        connection.invalidate()
-        connection.close()
+        try:
+            connection.invalidate()
+        finally:
+            connection.close()
 
 
 @contextmanager

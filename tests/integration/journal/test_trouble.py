@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -111,6 +113,40 @@ def open_folder() -> Iterator[Path]:
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # the child only opens a file
+@pytest.mark.parametrize("at_work", [False, True])
+def test_reading_a_journal_writes_nothing(open_folder: Path, clock: Clock, *, at_work: bool) -> None:
+    state = open_folder / "state"
+    state.mkdir()
+    url = f"sqlite:///{state / 'journal.db'}"
+
+    def read() -> str:
+        with Journal.open(url, clock=clock, create=False) as journal:
+            found = journal.runs()[0].id
+            try:
+                journal.create_run(run_called("crm-2", clock))
+            except JournalUnavailable as error:
+                return f"{found}; {error}"
+        return "it was written to"
+
+    with ExitStack() as engine:
+        journal = engine.enter_context(Journal.open(url, clock=clock))
+        journal.create_run(run_called("crm-1", clock))
+        if not at_work:
+            engine.close()
+        names, written = {path.name for path in state.iterdir()}, (state / "journal.db").stat().st_mtime_ns
+        assert at_work == ("journal.db-wal" in names)
+        for path in state.iterdir():
+            path.chmod(0o444)
+        state.chmod(0o555)
+        try:
+            assert re.fullmatch(r"crm-1; the journal .*journal\.db cannot be used: it is read-only", as_ordinary_user(read))
+            assert {path.name for path in state.iterdir()} == names
+            assert (state / "journal.db").stat().st_mtime_ns == written
+        finally:
+            state.chmod(0o755)
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")  # the child only opens a file

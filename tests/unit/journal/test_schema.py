@@ -12,7 +12,15 @@ import sqlalchemy as sa
 from changeover.contracts import Clock
 from changeover.journal import schema
 from changeover.journal.connections import Connections
-from changeover.journal.store import Journal, JournalMissing, JournalTooNew, JournalTooOld, JournalUnavailable, RunRecord
+from changeover.journal.store import (
+    Journal,
+    JournalEmpty,
+    JournalMissing,
+    JournalTooNew,
+    JournalTooOld,
+    JournalUnavailable,
+    RunRecord,
+)
 from changeover.journal.tables import METADATA, VERSION_TABLE
 
 
@@ -104,14 +112,16 @@ def test_an_empty_file_becomes_a_journal(url: str, clock: Clock) -> None:
         assert journal.runs() == []
 
 
-def test_without_create_a_missing_or_empty_journal_is_said_to_be_missing(url: str, clock: Clock) -> None:
+def test_without_create_a_missing_journal_is_said_to_be_missing_and_an_empty_one_to_be_empty(url: str, clock: Clock) -> None:
     with pytest.raises(JournalMissing, match=r"there is no journal at .*journal\.db"):
         Journal.open(url, clock=clock, create=False)
     assert not file_of(url).exists()
     file_of(url).parent.mkdir()
     file_of(url).touch()
-    with pytest.raises(JournalMissing):
+    with pytest.raises(JournalEmpty, match=r"the journal .*journal\.db is an empty file") as empty:
         Journal.open(url, clock=clock, create=False)
+    assert "bring it back from a copy" in empty.value.hint
+    assert [(path.name, path.stat().st_size) for path in file_of(url).parent.iterdir()] == [("journal.db", 0)]
 
 
 def test_another_programs_tables_are_not_taken_for_a_journal(url: str, clock: Clock) -> None:
