@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from changeover.transfer.dialects import Complaint, Counter, delete_all
-from changeover.transfer.forms import Field, Form
+from changeover.transfer.rows_read import RowsRead
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
 #: Nothing is cut or rounded in silence.
@@ -21,7 +21,7 @@ _TRANSIENT: Final = frozenset({1205, 1222})
 
 
 @dataclass(frozen=True, slots=True)
-class Mssql:
+class Mssql(RowsRead):
     """SQL Server 2019 and later, Azure SQL."""
 
     name: str = "mssql"
@@ -54,15 +54,6 @@ class Mssql:
                 return f"RTRIM({quoted})"
             case _:
                 return quoted
-
-    def canonical(self, column: Column, quoted: str, form: Form) -> str:  # noqa: ARG002 - its rows are read
-        return ""
-
-    def digest(self, fields: Sequence[Field]) -> str:  # noqa: ARG002 - as above
-        return ""
-
-    def number(self, digits: str) -> str:  # noqa: ARG002 - as above
-        return ""
 
     def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         into = sa.table(table.name, *[sa.column(name) for name in columns], schema=table.schema)

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 
 from changeover.transfer.dialects import Complaint, Counter, delete_all, insert_rows
-from changeover.transfer.forms import Field, Form
+from changeover.transfer.rows_read import RowsRead
 from changeover.transfer.shapes import Column, Shape, TableName
 
 _COLUMN: Final = re.compile(r"constraint failed: (?:[^.,]+\.)?([^,\s]+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Sqlite:
+class Sqlite(RowsRead):
     """SQLite 3.24 and later."""
 
     name: str = "sqlite"
@@ -37,15 +37,6 @@ class Sqlite:
 
     def transport(self, column: Column, quoted: str) -> str:  # noqa: ARG002 - values come as they are
         return quoted
-
-    def canonical(self, column: Column, quoted: str, form: Form) -> str:  # noqa: ARG002 - it has no hash of its own
-        return ""
-
-    def digest(self, fields: Sequence[Field]) -> str:  # noqa: ARG002 - as above
-        return ""
-
-    def number(self, digits: str) -> str:  # noqa: ARG002 - as above
-        return ""
 
     def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         insert_rows(connection, table, columns, rows)

@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -31,17 +31,9 @@ _PROGRAM: Final = "import sys; from changeover.cli import main; raise SystemExit
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(disk_of: Callable[[int], Path]) -> Path:
     """A disk of 256 KiB."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", str(folder)], check=False)
-    if mounted.returncode != 0:
-        pytest.skip("this machine does not let root mount")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    return disk_of(256)
 
 
 def program(copy: Copy, disk: Path, *words: str) -> subprocess.Popen[str]:

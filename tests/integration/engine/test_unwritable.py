@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,16 +29,9 @@ stages:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(disk_of: Callable[[int], Path]) -> Path:
     """A disk of 512 KiB for the journal alone."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("only root can mount a small disk")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k,mode=0700", "tmpfs", str(folder)], check=False).returncode != 0:
-        pytest.skip("this machine does not let root mount")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+    return disk_of(512)
 
 
 @pytest.fixture
