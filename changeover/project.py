@@ -79,6 +79,10 @@ class Project:
     @property
     def state(self) -> Path:
         """The folder for the journal, logs and reports, made when it is not there. Raises StateNotWritable."""
+        return self.make_state()
+
+    def make_state(self) -> Path:
+        """Make the folder for the journal, logs and reports, and see that it can be written to. Raises StateNotWritable."""
         path = self.root / STATE
         try:
             _make_private(path)
@@ -93,13 +97,13 @@ class Project:
 
     @property
     def journal_url(self) -> str:
-        """The URL in CHANGEOVER_JOURNAL, or that of a SQLite file in the state folder."""
+        """The URL in CHANGEOVER_JOURNAL, or that of a SQLite file in the state folder, of which nothing is made."""
         given = os.environ.get(JOURNAL_VARIABLE, "").strip()
         if given:
             return given
         import sqlalchemy as sa  # noqa: PLC0415 - slow, and not needed for lint and plan
 
-        return sa.URL.create("sqlite", database=str(self.state / "journal.db")).render_as_string(hide_password=False)
+        return sa.URL.create("sqlite", database=str(self.root / STATE / "journal.db")).render_as_string(hide_password=False)
 
     def log_file(self, run: str, step: str) -> Path:
         """Where the output of *step* goes; its folder is made when it is not there. Raises StateNotWritable."""

@@ -37,5 +37,7 @@ def open_session(start: Path | None = None, *, create: bool = False) -> Iterator
     """Open the project around *start* (left out: the current folder) and its journal; only *create* makes a journal."""
     project = Project.find(start or Path.cwd())
     clock = SystemClock()
+    if create:
+        project.make_state()
     with Journal.open(project.journal_url, clock=clock, create=create) as journal:
         yield Session(project, journal, clock, project.load_kinds())

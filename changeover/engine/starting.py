@@ -63,6 +63,7 @@ def record_run(wanted: Wanted, options: Options) -> RunRecord:
     if examined.obstacles or examined.bundle is None or examined.plan is None:
         raise RunbookRefused(examined.findings)
     who = person(examined.bundle.people, wanted.who)
+    project.make_state()
     with Journal.open(project.journal_url, clock=options.clock) as journal:
         return create_run(
             journal,

@@ -101,6 +101,7 @@ def test_a_read_only_project_is_one_clear_mistake(tmp_path: Path, where: str, mo
 def test_the_journal_lies_in_the_state_folder_whatever_the_project_is_called(name: str, tmp_path: Path) -> None:
     project = project_in(tmp_path / name)
     assert sa.make_url(project.journal_url).database == str(project.root / ".changeover" / "journal.db")
+    assert not (project.root / ".changeover").exists()  # who only reads makes nothing
 
 
 def test_the_environment_can_name_another_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
