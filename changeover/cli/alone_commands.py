@@ -132,7 +132,8 @@ def _rehearsed(kind: Migrate, context: AloneContext, one_in: int, *, as_json: bo
         sys.stdout.write(json_.dumps(_as_json(found), ensure_ascii=False, indent=2) + "\n")
     else:
         sys.stdout.writelines(f"{line}\n" for line in _words(found))
-    return ExitCode.FAILED if expected > kind.max_rejects or orphans else ExitCode.FINE
+    allowed = kind.mapped.may_reject(sum(table.rows for table in found.tables.values()))
+    return ExitCode.FAILED if expected > allowed or orphans else ExitCode.FINE
 
 
 def _words(found: Rehearsed) -> list[str]:

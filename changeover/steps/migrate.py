@@ -129,6 +129,9 @@ class Migrate:
         default="auto",
     )
     max_rejects: int = key("dead letters that are allowed, of all tables together", default=0)
+    max_reject_ratio: float | None = key(
+        "the part of all rows that may become dead letters, besides: 0.0001 of 1,000,000 are 100", default=None
+    )
     order: str | tuple[str, ...] = key("`auto`: parents before children; or the target's tables in this order", default="auto")
     sequences: Sequences = key("what becomes of the counters that make new keys", default_factory=Sequences)
     text: TextPolicy = key("what becomes of text that the target cannot hold as it is", default_factory=TextPolicy)
@@ -207,6 +210,8 @@ class Migrate:
             yield "`compare_meanwhile` is a part of the time: from 0 to 1"
         if _below(self.max_rejects, 0):
             yield "`max_rejects` is 0 or more"
+        if self.max_reject_ratio is not None and _outside(self.max_reject_ratio, 0, 1):
+            yield "`max_reject_ratio` is a part of the rows: from 0 to 1"
         yield from self._problems_of_service()
 
     def _problems_of_service(self) -> Iterable[str]:
@@ -217,6 +222,8 @@ class Migrate:
             yield "either all tables have `api`, because `from` is a service, or none has"
         if self.mapped_delta:
             yield "`delta` needs a database: the pages of a service do not say what changed"
+        if self.max_reject_ratio is not None:
+            yield "`max_reject_ratio` needs a database; a service may tell at the end only how many rows it has"
         if self.throttle.probe is not None:
             yield "`throttle: probe` asks a database; what a service bears is found out, `api: requests_per_second` is the most"
         for table in tables:
@@ -248,7 +255,17 @@ class Migrate:
         tables = tuple(TableMapping(source=table) if isinstance(table, str) else table for table in self.tables)
         tables = tuple(replace(table, delta=table.delta or self.delta) for table in tables)
         order = () if isinstance(self.order, str) else self.order
-        return Mapped(tables, self.chunk_rows, self.max_rejects, order, self.sequences, self.text, self.workers, self.indexes)
+        return Mapped(
+            tables,
+            self.chunk_rows,
+            self.max_rejects,
+            order,
+            self.sequences,
+            self.text,
+            self.workers,
+            self.indexes,
+            self.max_reject_ratio,
+        )
 
     def run(self, context: Context) -> Result:
         """Copy, or take back."""
@@ -361,7 +378,7 @@ class Migrate:
             context.say(line)
         rows = sum(table.rows for table in examined.values())
         doubtful = sum(sum(table.rejects.values()) for table in examined.values())
-        warning = f"; {doubtful:,} would be rejected, {self.max_rejects:,} may be" if doubtful else ""
+        warning = f"; {doubtful:,} would be rejected, {self.mapped.may_reject(rows):,} may be" if doubtful else ""
         return Result(f"would copy {counted(rows, 'row')} into {counted(len(examined), 'table')}{warning}", _output(examined))
 
     def probe(self, context: Context) -> Probe:

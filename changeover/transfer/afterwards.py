@@ -212,7 +212,8 @@ class Afterwards:
         """
         handle = plan.integer_handle
         assert handle is not None  # noqa: S101 - without one it was never deferred
-        allowed = self.mapped.max_rejects - self.work.control.tally(self.writing).rejected
+        planned = sum(record.rows_planned for record in self.work.control.tables(self.writing))
+        allowed = self.mapped.may_reject(planned) - self.work.control.tally(self.writing).rejected
         dialect = self.writing.dialect
         reference = _reference(each)
         mine = [f"c.{quoted(name, dialect)}" for name in reference.columns]

@@ -293,7 +293,7 @@ class _Copy:
 
     def _refuse_rejects(self, *, waiting: bool = True) -> None:
         """Raise TooManyRejects. *waiting*: rows may still wait for a parent that another pass brings."""
-        allowed = self.migration.mapped.max_rejects
+        allowed = self.migration.mapped.may_reject(self.total)
         rejected = self._once(self.control.tally).rejected
         if rejected > allowed and waiting:
             rejected = lasting_letters(self.work, self.copied)

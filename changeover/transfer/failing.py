@@ -54,7 +54,7 @@ class TooManyRejects(Setback):
     def hint(self) -> str:
         return (
             "every one stands in the target's table changeover_rejects; correct the rows in the source, the mapping, or "
-            "`max_rejects`, and try the step again: it tries the rejected rows first"
+            "`max_rejects` and `max_reject_ratio`, and try the step again: it tries the rejected rows first"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 from changeover.contracts import Value, key
@@ -111,6 +112,13 @@ class Mapped:
     text: TextPolicy = field(default_factory=TextPolicy)
     workers: int | str = 1  # processes; `auto`: as many as suit this machine
     indexes: Literal["keep", "after_load"] = "keep"  # of the target
+    max_reject_ratio: float | None = None  # of all rows; None: `max_rejects` alone counts
+
+    def may_reject(self, rows: int) -> int:
+        """How many of *rows* rows, those of all tables, may become dead letters."""
+        if self.max_reject_ratio is None:
+            return self.max_rejects
+        return min(self.max_rejects, int(rows * Decimal(str(self.max_reject_ratio))))  # 0.29 of 100 rows are 29
 
 
 @dataclass(frozen=True, slots=True)

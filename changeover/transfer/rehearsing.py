@@ -148,7 +148,9 @@ def rehearse(mapped: Mapped, source: Database, target: Database, context: Contex
 
 def _sample_of(mapped: Mapped, plans: Sequence[TablePlan], source: Database, one_in: int) -> Mapped:
     tables = [replace(plan.mapping, target=plan.target.name.name, where=_conditions(plan, source, one_in)) for plan in plans]
-    return replace(mapped, tables=tuple(tables), max_rejects=2**31, order=(), sequences=Sequences(reset=False))
+    return replace(
+        mapped, tables=tuple(tables), max_rejects=2**31, max_reject_ratio=None, order=(), sequences=Sequences(reset=False)
+    )
 
 
 def _conditions(plan: TablePlan, source: Database, one_in: int) -> str:

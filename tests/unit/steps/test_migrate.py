@@ -122,6 +122,7 @@ def test_undo_of_another_kind_of_step_is_refused(context: FakeContext) -> None:
         (replace(COPY, order="first"), "`order` is `auto` or a list"),
         (replace(COPY, chunk_rows=0), "`chunk_rows` is at least 1"),
         (replace(COPY, max_rejects=-1), "`max_rejects` is 0 or more"),
+        (replace(COPY, max_reject_ratio=1.5), "`max_reject_ratio` is a part of the rows: from 0 to 1"),
     ],
 )
 def test_what_cannot_be_is_found_by_lint(step: Migrate, problem: str) -> None:

@@ -281,6 +281,16 @@ def test_rejected_rows_are_tried_again_once_their_source_is_corrected(
     assert target.scalar("select count(*) from changeover_rejects") == 0
 
 
+def test_of_few_rows_a_part_is_fewer_than_a_number(source: OpenDatabase, target: OpenDatabase, context: FakeContext) -> None:
+    dirty(source, target)  # 6 of 40
+    plan = mapped("customers", max_rejects=10)
+    with pytest.raises(TooManyRejects, match="6 rows were rejected, 5 allowed"):
+        migration(context, replace(plan, max_reject_ratio=0.149)).run()
+    assert migration(context, replace(plan, max_reject_ratio=0.15)).run().rejected == 6
+    with pytest.raises(TooManyRejects, match="6 rows were rejected, 5 allowed"):
+        migration(context, replace(mapped("customers", max_rejects=5), max_reject_ratio=1.0)).run()
+
+
 def test_a_source_that_changed_meanwhile_is_found_out(source: OpenDatabase, target: OpenDatabase, context: FakeContext) -> None:
     dirty(source, target)
     with pytest.raises(TooManyRejects):

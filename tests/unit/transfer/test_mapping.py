@@ -57,3 +57,10 @@ def test_a_table_is_not_copied_into_itself(source: OpenDatabase, context: FakeCo
     with pytest.raises(MigrationRefused, match="table t would be copied into itself"):
         Migration("run/copy", Mapped((TableMapping("t"),)), source, source, context).run()
     assert Migration("run/copy", Mapped((TableMapping("t", "u"),)), source, source, context).run().rows == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "ratio", "allowed"), [(1_000_000, 0.0001, 100), (100, 0.29, 29), (99, 0.01, 0), (50, None, 1000)]
+)
+def test_a_part_of_the_rows_is_counted_exactly(rows: int, ratio: float | None, allowed: int) -> None:
+    assert Mapped((), max_rejects=1_000, max_reject_ratio=ratio).may_reject(rows) == allowed
