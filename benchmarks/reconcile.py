@@ -106,7 +106,7 @@ def measure(legacy: OpenDatabase, crm: OpenDatabase) -> None:
         crm.execute(f"update customers set {change} where id = {number * ROWS // 9}")  # noqa: S608 - of this file
     found = [timed(lambda: expect(pair, len(PLANTED))) for _ in range(REPEAT)]
     say("find 8 differences, all 18 columns", found)
-    same = pair_of(TablePair("customers", only=WITHOUT_NULL), legacy, crm)
+    same = pair_of(TablePair("customers", only=("id", *WITHOUT_NULL)), legacy, crm)
     alike = [timed(lambda: expect(same, SEEN_WITHOUT_NULL)) for _ in range(REPEAT)]
     say("find the 4 of them that are in reladiff's 10 columns", alike)
     other = [reladiff(legacy, crm) for _ in range(REPEAT)]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import sqlalchemy as sa
 
-from changeover.transfer.forms import Field, Form
+from changeover.transfer.forms import Block, Field, Form
 from changeover.transfer.quoting import quoted, run_for_each
 from changeover.transfer.shapes import Column, Shape, TableName
 
@@ -23,6 +23,14 @@ class Complaint:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """About how large a table is, as its server believes."""
+
+    rows: int
+    row_bytes: int  # of one row
+
+
+@dataclass(frozen=True, slots=True)
 class Counter:
     """What makes new keys: a sequence or AUTO_INCREMENT, and where it stands."""
 
@@ -30,6 +38,32 @@ class Counter:
     column: str
     next_value: int  # the key it would give next
     used: bool = True  # PostgreSQL's is_called
+
+
+class Joiner(Protocol):
+    """Has a server join many rows and hash the whole, which costs it half as much as to hash each of them."""
+
+    @property
+    def proves_marks(self) -> bool:
+        """Whether it can see that no text of a block holds the mark."""
+        ...
+
+    def select(self, rows: sa.Select[Any], block: Block) -> sa.Select[Any]:
+        """A select of three figures about *rows*.
+
+        How many there are; MD5 of all their fields, joined with a mark between fields and between rows, in the block's order;
+        whether no text holds the mark, or NULL when that is not looked at. A text that is NULL is the block's word for it,
+        what else is NULL is ``-``; behind the fields of a row stands the block's word for its end.
+        """
+        ...
+
+    def cut_short(self, connection: sa.Connection, cursor: Any) -> bool:
+        """Whether the block that *cursor* has just read may not have held everything."""
+        ...
+
+    def too_large(self, error: BaseException) -> bool:
+        """Whether a block was refused because it is larger than the server can hold."""
+        ...
 
 
 class Dialect(Protocol):
@@ -79,6 +113,15 @@ class Dialect(Protocol):
 
     def number(self, digits: str) -> str:
         """SQL for the number that at most 15 hexadecimal *digits* spell, of a type whose sum is exact."""
+        ...
+
+    @property
+    def joiner(self) -> Joiner | None:
+        """What joins and hashes many rows at once; None when it cannot."""
+        ...
+
+    def extent(self, connection: sa.Connection, table: TableName) -> Extent | None:
+        """About how large *table* is, without reading it; None when that is not known."""
         ...
 
     def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -50,6 +50,13 @@ class Portion:
     terms: tuple[Term, ...]
     where: str = ""
     key: tuple[Term, ...] = ()  # what tells its rows apart
+    primary_key: tuple[str, ...] = ()  # the columns of its table's
+
+    @property
+    def by_primary_key(self) -> bool:
+        """Whether the key is the table's primary key, by which some systems keep their rows in order."""
+        columns = [term.column.name for term in self.key if term.sql == Term.of(self.database, term.column).sql]
+        return bool(self.key) and columns == list(self.primary_key)
 
     @property
     def dialect(self) -> Dialect:
@@ -64,10 +71,18 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """How many rows, and their digests added up: their order does not matter, and a row that is there twice counts twice."""
+    """How many rows, and a figure that stands for what is in them.
+
+    Either their digests are added up, so that their order does not matter and a row that is there twice counts twice; or it is
+    the digest of all of them, joined in the order of their key. None: nobody knows what is in them.
+    """
 
     rows: int
-    figure: int
+    figure: int | None
+
+    def same_as(self, other: Digest) -> bool:
+        """Whether both are known, and equal."""
+        return self.rows == other.rows and self.figure is not None and self.figure == other.figure
 
 
 def forms_of(one: Portion, two: Portion, *, of_key: bool = False) -> tuple[Form | None, ...]:
@@ -80,16 +95,20 @@ def forms_of(one: Portion, two: Portion, *, of_key: bool = False) -> tuple[Form 
     )
 
 
-def number_of(dialect: Dialect, terms: Sequence[Term], forms: Sequence[Form | None]) -> str:
-    """SQL for the number that stands for a row's *terms*; empty when the server cannot work it out."""
-    if not terms or None in forms:
-        return ""
-    fields = [
+def fields_of(dialect: Dialect, terms: Sequence[Term], forms: Sequence[Form | None]) -> tuple[Field, ...]:
+    """What a row's *terms* are compared by; none when the server cannot write one of them down."""
+    fields = tuple(
         Field(dialect.canonical(term.column, term.sql, form), form, term.column.nullable)
         for term, form in zip(terms, forms, strict=True)
         if form is not None
-    ]
-    hashed = dialect.digest(fields) if all(field.text for field in fields) else ""
+    )
+    return fields if len(fields) == len(terms) and all(field.text for field in fields) else ()
+
+
+def number_of(dialect: Dialect, terms: Sequence[Term], forms: Sequence[Form | None]) -> str:
+    """SQL for the number that stands for a row's *terms*; empty when the server cannot work it out."""
+    fields = fields_of(dialect, terms, forms)
+    hashed = dialect.digest(fields) if fields else ""
     return dialect.number(f"substr({hashed}, 1, {DIGITS})") if hashed else ""
 
 

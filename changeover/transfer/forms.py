@@ -37,6 +37,42 @@ class Field:
     nullable: bool
 
 
+#: Between two fields, and between two rows.
+MARK: Final = 0x1F
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows that stand for one area of a table: what they are joined of, and in which order.
+
+    The two words are drawn anew for each comparison, of 72 bits each: no text is one of them by accident.
+
+    Attributes:
+        fields: of each row.
+        order: SQL for what the rows are ordered by; no two rows have the same.
+        null: stands for a text that is NULL.
+        end: the last field of each row.
+        proven: whether it is proven that no text holds the mark, for then nobody knows where its field ends.
+    """
+
+    fields: tuple[Field, ...]
+    order: str
+    null: str
+    end: str
+    proven: bool
+
+    def texts(self, otherwise: str, quote: str) -> list[str]:
+        """SQL for the fields of a row, with a system's words for what is NULL *otherwise*, and for a text."""
+        words = {Form.TEXT: self.null}
+        return [
+            *(
+                otherwise.format(field.text, quote.format(words.get(field.form, "-"))) if field.nullable else field.text
+                for field in self.fields
+            ),
+            quote.format(self.end),
+        ]
+
+
 def form_of(one: Column, two: Column, *, alike: bool) -> Form | None:
     """The form in which two columns are compared by their servers; None when their values have to be looked at one by one.
 

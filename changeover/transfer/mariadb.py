@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from changeover.transfer.dialects import Complaint, Counter, delete_all, hashed_fields, insert_rows
+from changeover.transfer.dialects import Complaint, Counter, Extent, Joiner, delete_all, hashed_fields, insert_rows
 from changeover.transfer.forms import Field, Form
+from changeover.transfer.joiners import MariadbJoiner
 from changeover.transfer.quoting import run
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
@@ -23,6 +24,8 @@ _OF_A_ROW: Final = frozenset(
 )
 _TRANSIENT: Final = frozenset({1205, 1213})
 _COLUMN: Final = re.compile(r"column '?(?:`[^`]*`\.`[^`]*`\.)?[`'\"]?([^`'\"]+)[`'\"]?", re.IGNORECASE)
+#: Bytes that the rows of one block may have together.
+_BLOCK_BYTES: Final = 16_000_000
 _AS_TEXT: Final = frozenset({Sort.DATE, Sort.DATETIME, Sort.TIME, Sort.UUID})
 
 
@@ -33,12 +36,14 @@ class Mariadb:
     name: str = "mysql"
     skips_locked: bool = True
     keeps_digits: bool = True
+    joiner: Joiner | None = field(default_factory=MariadbJoiner)
 
     def prepare(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql(f"SET SESSION sql_mode = '{_MODE}'")
         connection.exec_driver_sql("SET SESSION time_zone = '+00:00'")
         connection.exec_driver_sql("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
         connection.exec_driver_sql("SET SESSION foreign_key_checks = 1, SESSION unique_checks = 1")
+        connection.exec_driver_sql(f"SET SESSION group_concat_max_len = LEAST({_BLOCK_BYTES:d}, @@max_allowed_packet DIV 2)")
         connection.commit()
 
     def begin(self, connection: sa.Connection) -> None:
@@ -63,13 +68,13 @@ class Mariadb:
             case Form.WHOLE | Form.FIXED | Form.DAY:
                 return quoted
             case Form.NUMBER:
-                return _shortened(text, column.scale if column.sort is Sort.DECIMAL else 0)
+                return _shortened(quoted, column.scale if column.sort is Sort.DECIMAL else 0)
             case Form.MOMENT:
-                return _shortened(text, column.fraction)
+                return _shortened(quoted, column.fraction)
             case Form.DAY_OR_MOMENT:
-                return (
-                    text if column.sort is Sort.DATE else f"TRIM(TRAILING ' 00:00:00' FROM {_shortened(text, column.fraction)})"
-                )
+                if column.sort is Sort.DATE:
+                    return text
+                return f"TRIM(TRAILING _binary' 00:00:00' FROM {_shortened(quoted, column.fraction)})"
 
     def digest(self, fields: Sequence[Field]) -> str:
         row = ", ".join(hashed_fields(fields, "OCTET_LENGTH({})", "IFNULL({}, -1)", "IFNULL({}, '-')"))
@@ -78,6 +83,10 @@ class Mariadb:
 
     def number(self, digits: str) -> str:
         return f"CAST(CONV({digits}, 16, 10) AS unsigned)"
+
+    def extent(self, connection: sa.Connection, table: TableName) -> Extent | None:
+        rows, size = _status(connection, table, "table_rows"), _status(connection, table, "avg_row_length")
+        return Extent(int(rows), int(size)) if rows and size else None
 
     def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         insert_rows(connection, table, columns, rows)
@@ -113,12 +122,13 @@ class Mariadb:
         """InnoDB keeps its statistics by itself."""
 
 
-def _shortened(text: str, digits: int | None) -> str:
-    """SQL for the number or moment *text* without zeros at its end that say nothing, of *digits* behind the point at most."""
+def _shortened(value: str, digits: int | None) -> str:
+    """SQL for a number or moment without zeros at its end that say nothing, of *digits* behind the point at most."""
     if digits == 0:
-        return text
-    short = f"TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM {text}))"
-    return short if digits else f"IF(INSTR({text}, '.'), {short}, {text})"
+        return value
+    # bytes, because of a text every character would be looked at, from its beginning
+    short = f"TRIM(TRAILING _binary'.' FROM TRIM(TRAILING _binary'0' FROM {value}))"
+    return short if digits else f"IF(INSTR({value}, '.'), {short}, CAST({value} AS char))"
 
 
 def _status(connection: sa.Connection, table: TableName, column: str) -> Any:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, NotSupportedError, ProgrammingError
 
 from changeover.transfer.copy_command import copy_in
-from changeover.transfer.dialects import Complaint, Counter, delete_all, hashed_fields
+from changeover.transfer.dialects import Complaint, Counter, Extent, Joiner, delete_all, hashed_fields
 from changeover.transfer.encoding import MARKED, copied_text
 from changeover.transfer.forms import Field, Form
+from changeover.transfer.joiners import PostgresqlJoiner, concatenated
 from changeover.transfer.quoting import run
 from changeover.transfer.shapes import Column, Shape, Sort, TableName
 
@@ -22,6 +23,7 @@ _OF_A_ROW: Final = ("22", "23", "P0", "54")
 _TRANSIENT: Final = frozenset({"40001", "40P01", "55P03"})
 _COPY_COLUMN: Final = re.compile(r"COPY .*?, line \d+, column ([^:]+)")
 _AS_IT_IS: Final = frozenset({Sort.INTEGER, Sort.DECIMAL, Sort.FLOAT, Sort.BOOLEAN, Sort.BINARY})
+_PAGE_BYTES: Final = 8_192
 _NEXTVAL: Final = re.compile(r"nextval\('(.+)'::regclass\)")
 
 
@@ -32,6 +34,7 @@ class Postgresql:
     name: str = "postgresql"
     skips_locked: bool = True
     keeps_digits: bool = True
+    joiner: Joiner | None = field(default_factory=PostgresqlJoiner)
 
     def prepare(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("SET client_encoding = 'UTF8'")
@@ -72,10 +75,24 @@ class Postgresql:
     def digest(self, fields: Sequence[Field]) -> str:
         # CONCAT_WS writes values as a cast to text would, which costs more
         parts = hashed_fields(fields, "octet_length({})", "coalesce({}, -1)", "coalesce(CAST({} AS text), '-')")
-        return f"md5({_joined(parts)})"
+        return f"md5({concatenated(parts)})"
 
     def number(self, digits: str) -> str:
         return f"CAST(CAST('x' || lpad({digits}, 16, '0') AS bit(64)) AS bigint)"
+
+    def extent(self, connection: sa.Connection, table: TableName) -> Extent | None:
+        found = connection.execute(
+            sa.text(
+                "SELECT reltuples, relpages, pg_relation_size(oid), pg_table_size(oid) FROM pg_class"
+                " WHERE oid = CAST(:name AS regclass) AND relkind IN ('r', 'm')"
+            ),
+            {"name": table.quoted(connection.dialect)},
+        ).first()
+        if found is None or found[0] <= 0 or not found[1]:
+            return None  # nobody has looked at it yet
+        pages = found[2] / _PAGE_BYTES
+        rows = max(1, int(found[0] * pages / found[1]))  # it may have grown since somebody looked
+        return Extent(rows, int(found[3] / rows))
 
     def write(self, connection: sa.Connection, table: TableName, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         text = copied_text(list(zip(*rows, strict=True)), len(rows))
@@ -138,9 +155,3 @@ class Postgresql:
 
     def analyse(self, connection: sa.Connection, table: TableName) -> None:
         run(connection, f"ANALYZE {table.quoted(connection.dialect)}")
-
-
-def _joined(parts: Sequence[str]) -> str:
-    """SQL for the parts with semicolons between them; a function takes no more than 100 arguments."""
-    groups = [f"concat_ws(';', {', '.join(parts[start : start + 45])})" for start in range(0, len(parts), 45)]
-    return groups[0] if len(groups) == 1 else f"concat_ws(';', {', '.join(groups)})"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -17,19 +18,23 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from changeover.contracts import Value
 from changeover.transfer.changes import shown
-from changeover.transfer.digests import number_of
+from changeover.transfer.dialects import Extent
+from changeover.transfer.digests import Digest, number_of
 from changeover.transfer.reading import bound, literal
-from changeover.transfer.reconcile.areas import AREA_ROWS, Span, shares, spans
+from changeover.transfer.reconcile.areas import AREA_ROWS, Span, block_rows, shares, spans
 from changeover.transfer.reconcile.differences import Compared, Difference, FieldDifference, Gap
-from changeover.transfer.reconcile.figures import KeyBytes, RawKey, RowFigures, Side, sides
+from changeover.transfer.reconcile.figures import KeyBytes, RawKey, RowFigures, Side, joining, sides
 from changeover.transfer.reconcile.hands import Hands
 from changeover.transfer.reconcile.pairs import Pair
 from changeover.transfer.shapes import NUMERIC, Sort
 
 #: Connections to each database.
 _HANDS: Final = 2
-#: So many times the rows of an area are fetched at once; an area that holds more is cut in two.
+#: So many times the rows of an area are asked for one by one at once; an area that holds more is cut in two. Where rows are
+#: joined it costs little to cut, and only half of them are.
 _MOST_ROWS: Final = 4
+#: Pieces into which an area of joined rows is cut.
+_PIECES: Final = 16
 #: Rows that are fetched in one statement.
 _ROWS_AT_A_TIME: Final = 200
 #: Shares that are looked into in one scan.
@@ -56,9 +61,36 @@ class _Both:
         two = self.at_target.give(what, lambda connection: work(self.target, connection))
         return one.result(), two.result()
 
-    def able(self) -> _Both:
-        """Sides whose server has said that it can work out figures; the rows of the others are read."""
-        return replace(self, source=_able(self.source, self.at_source), target=_able(self.target, self.at_target))
+    def able(self, *, whole_key: bool) -> _Both:
+        """Sides whose server has said that it can work out figures; the rows of the others are read.
+
+        Args:
+            whole_key: whether the key is one integer, by whose order rows can be joined.
+        """
+        able = self.each("looking at the table", _able)
+        source, target = (replace(side, by_server=can) for side, can in zip((self.source, self.target), able, strict=True))
+        if not whole_key:
+            return replace(self, source=source, target=target)
+        source, target = joining(source, target)
+        joins = replace(self, source=source, target=target)
+        if source.joined is None or all(joins.each("looking at the table", _joins)):
+            return joins
+        return replace(self, source=replace(source, joined=None), target=replace(target, joined=None))
+
+    @property
+    def grain(self) -> _Grain:
+        """How finely its areas are cut."""
+        if self.source.joined is None:
+            return _Grain(_MOST_ROWS * AREA_ROWS, 2)
+        return _Grain(-(-AREA_ROWS // 2), _PIECES)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grain:
+    """How finely areas that differ are cut."""
+
+    few: int  # rows that are asked for one by one; an area that holds more is cut
+    pieces: int  # into at most so many at once
 
 
 def compare(pair: Pair, tell: Tell, *, limit: int = 1_000, expected_missing: frozenset[KeyBytes] = frozenset()) -> Compared:
@@ -77,15 +109,14 @@ def compare(pair: Pair, tell: Tell, *, limit: int = 1_000, expected_missing: fro
         at_source = stack.enter_context(Hands(pair.source.database, _HANDS))
         at_target = stack.enter_context(Hands(pair.target.database, _HANDS))
         whole = _Both(*sides(pair.source, pair.target), at_source, at_target)
-        parts = [part.able() for part in _parts(pair, at_source, at_target)]
-        ends, rows = _extent(whole)
-        drill = _Drill(whole, tell, max(rows) * len(parts), ends, limit, expected_missing)
+        ends, extent = _extent(whole)
+        parts = [part.able(whole_key=ends is not None) for part in _parts(pair, at_source, at_target)]
+        drill = _Drill(whole, tell, extent, extent.rows * len(parts), ends, limit, expected_missing)
         for part in parts:
             drill.look(part)
         return Compared(
             pair.into,
-            rows[0],
-            rows[1],
+            *drill.rows,
             pair.names,
             pair.left_out,
             tuple(sorted(drill.found.values(), key=_place)),
@@ -115,41 +146,46 @@ def _parts(pair: Pair, at_source: Hands, at_target: Hands) -> Iterator[_Both]:
             yield _Both(*sides(*chosen), at_source, at_target)
 
 
-def _able(side: Side, hands: Hands) -> Side:
+def _able(side: Side, connection: sa.Connection) -> bool:
     if not side.by_server:
-        return side
+        return False
     dialect = side.portion.dialect
     numbers = [
         literal(number_of(dialect, side.portion.terms, side.forms)),
         literal(number_of(dialect, side.portion.key, side.key_forms)),
     ]
-
-    def ask(connection: sa.Connection) -> bool:
-        try:
-            connection.execute(side.portion.rows(*numbers).limit(1)).all()
-        except SQLAlchemyError:
-            return False  # an older server, or one that forbids MD5; whatever else is wrong is said when the rows are read
-        return True
-
-    return side if hands.give(f"looking at {side.portion.table}", ask).result() else replace(side, by_server=False)
+    try:
+        connection.execute(side.portion.rows(*numbers).limit(1)).all()
+    except SQLAlchemyError:
+        return False  # an older server, or one that forbids MD5; whatever else is wrong is said when the rows are read
+    return True
 
 
-def _extent(both: _Both) -> tuple[tuple[int, int] | None, tuple[int, int]]:
-    """The lowest and the highest key, when it is one integer on both sides; and the rows of both."""
+def _joins(side: Side, connection: sa.Connection) -> bool:
+    return side.joined is not None and side.joined.works(connection)
+
+
+def _extent(both: _Both) -> tuple[tuple[int, int] | None, Extent]:
+    """The lowest and the highest key, when it is one integer on both sides; and about how large the larger table is."""
     keys = (both.source.portion.key, both.target.portion.key)
     whole = all(len(key) == 1 for key in keys) and _integers(keys[0][0].column.sort, keys[1][0].column.sort)
 
-    def ask(side: Side, connection: sa.Connection) -> Sequence[Any]:
-        key: sa.ColumnElement[Any] = literal(side.portion.key[0].sql)
-        ends: list[sa.ColumnElement[Any]] = [sa.func.min(key), sa.func.max(key)] if whole else []
-        return connection.execute(side.portion.rows(sa.func.count(), *ends)).one()
+    def ask(side: Side, connection: sa.Connection) -> tuple[Extent, Sequence[Any]]:
+        portion = side.portion
+        extent = portion.dialect.extent(connection, portion.table)
+        if extent is None:
+            extent = Extent(int(connection.execute(portion.rows(sa.func.count())).scalar_one()), 0)
+        if not whole:
+            return extent, ()
+        key: sa.ColumnElement[Any] = literal(portion.key[0].sql)
+        return extent, connection.execute(portion.rows(sa.func.min(key), sa.func.max(key))).one()
 
-    one, two = both.each("counting rows", ask)
-    rows = int(one[0]), int(two[0])
-    known = [value for value in (*one[1:], *two[1:]) if value is not None]
-    if not whole or not known or any(isinstance(value, str) or int(value) != value for value in known):
-        return None, rows
-    return (min(map(int, known)), max(map(int, known))), rows
+    (one, mine), (two, theirs) = both.each("looking at the table", ask)
+    extent = Extent(max(one.rows, two.rows), max(one.row_bytes, two.row_bytes))
+    known = [value for value in (*mine, *theirs) if value is not None]
+    if not known or any(isinstance(value, str) or int(value) != value for value in known):
+        return None, extent
+    return (min(map(int, known)), max(map(int, known))), extent
 
 
 def _integers(one: Sort, two: Sort) -> bool:
@@ -162,7 +198,8 @@ class _Drill:
 
     whole: _Both
     tell: Tell
-    total: int
+    extent: Extent
+    total: int  # rows of all parts, about
     ends: tuple[int, int] | None  # the lowest and the highest key, when it is one integer
     limit: int
     expected_missing: frozenset[KeyBytes]
@@ -171,9 +208,11 @@ class _Drill:
     areas: int = 0
     differing: int = 0
     seen: int = 0
+    rows: tuple[int, int] = (0, 0)  # of both sides
 
     def look(self, part: _Both) -> None:
         """Compare the columns of *part*."""
+        self.rows = 0, 0
         if self.ends is None:
             self._shares(part)
         else:
@@ -183,54 +222,67 @@ class _Drill:
         return len(self.found) >= self.limit
 
     def _spans(self, part: _Both, ends: tuple[int, int]) -> None:
-        areas = list(spans(*ends, max(self.total, 1)))
+        each = AREA_ROWS if part.source.joined is None else block_rows(self.extent.row_bytes)
+        areas = list(spans(*ends, max(self.extent.rows, 1), each=each))
         self.areas += len(areas)
-        # all of them are given out at once, so that no connection waits for the other side
+        different = []
+        for area, mine, theirs in self._compared(part, areas):
+            self._seen(mine.rows, theirs.rows)
+            if not mine.same_as(theirs):
+                different.append((area, max(mine.rows, theirs.rows)))
+        self.differing += len(different)
+        self._look_into(part, different, ends)
+
+    def _compared(self, part: _Both, areas: Sequence[Span]) -> Iterator[tuple[Span, Digest, Digest]]:
+        """The digests of areas. All of them are given out at once, so that no connection waits for the other side."""
+        both = (part.source, part.at_source), (part.target, part.at_target)
         asked = [
-            tuple(
-                hands.give(f"comparing {side.portion.table}", partial(side.digest, area=area))
-                for side, hands in ((part.source, part.at_source), (part.target, part.at_target))
-            )
+            [hands.give(f"comparing {side.portion.table}", partial(side.digest, area=area)) for side, hands in both]
             for area in areas
         ]
-        different = []
-        for area, (one, two) in zip(areas, asked, strict=True):
-            mine, theirs = one.result(), two.result()
-            if mine != theirs:
-                different.append((area, max(mine.rows, theirs.rows)))
-            self._seen(max(mine.rows, theirs.rows))
-        self.differing += len(different)
-        large = [(area, rows) for area, rows in different if rows > _MOST_ROWS * AREA_ROWS]
-        self._rows_of(part, [(area, ()) for area, rows in different if rows <= _MOST_ROWS * AREA_ROWS])
-        for area, rows in large:
-            if not self._full():
-                self._span(part, area, rows, ends)
+        for area, futures in zip(areas, asked, strict=True):
+            mine, theirs = (
+                future.result() or hands.give("counting rows", partial(side.count, area=area)).result()
+                for future, (side, hands) in zip(futures, both, strict=True)
+            )
+            yield area, mine, theirs
 
-    def _span(self, part: _Both, area: Span, rows: int, ends: tuple[int, int]) -> None:
-        """A span that differs; cut in two as long as it holds too many rows."""
-        halves = area.halves(*ends) if rows > _MOST_ROWS * AREA_ROWS else None
-        if halves is None:
-            self._rows_of(part, [(area, ())])
-            return
-        for half in halves:
-            one = part.at_source.give("comparing", partial(part.source.digest, area=half))
-            two = part.at_target.give("comparing", partial(part.target.digest, area=half))
-            mine, theirs = one.result(), two.result()
-            if mine != theirs and not self._full():
-                self._span(part, half, max(mine.rows, theirs.rows), ends)
+    def _look_into(self, part: _Both, areas: Sequence[tuple[Span, int]], ends: tuple[int, int]) -> None:
+        """Areas that differ, with their rows: they are cut as long as they hold too many."""
+        grain = part.grain
+        cut: list[Sequence[Span]] = []
+        small: list[tuple[Span, Sequence[int]]] = []
+        for area, rows in areas:
+            pieces = area.pieces(max(1, min(grain.pieces, -(-rows // grain.few))), *ends)
+            if rows <= grain.few or len(pieces) == 1:
+                small.append((area, ()))
+            else:
+                cut.append(pieces)
+        self._rows_of(part, small)
+        for start in range(0, len(cut), _AREAS_AHEAD):
+            if self._full():
+                return
+            different = []
+            for area, mine, theirs in self._compared(part, list(chain.from_iterable(cut[start : start + _AREAS_AHEAD]))):
+                self.tell(self.seen, self.total)
+                if not mine.same_as(theirs):
+                    different.append((area, max(mine.rows, theirs.rows)))
+            self._look_into(part, different, ends)
 
     def _shares(self, part: _Both) -> None:
-        of = shares(self.total)
+        of = shares(self.extent.rows)
         self.areas += of
         mine, theirs = part.each("comparing", lambda side, connection: side.sums(connection, of))
         different = sorted(share for share in mine.keys() | theirs.keys() if mine.get(share) != theirs.get(share))
-        self._seen(max(sum(d.rows for d in mine.values()), sum(d.rows for d in theirs.values())))
+        self._seen(sum(digest.rows for digest in mine.values()), sum(digest.rows for digest in theirs.values()))
         self.differing += len(different)
         starts = range(0, len(different), _SHARES_AT_A_TIME)
         self._rows_of(part, [(of, different[start : start + _SHARES_AT_A_TIME]) for start in starts])
 
-    def _seen(self, rows: int) -> None:
-        self.seen += rows
+    def _seen(self, mine: int, theirs: int) -> None:
+        self.rows = self.rows[0] + mine, self.rows[1] + theirs
+        self.seen += max(mine, theirs)
+        self.total = max(self.total, self.seen)
         self.tell(self.seen, self.total)
 
     def _rows_of(self, part: _Both, areas: Sequence[tuple[Span | int, Sequence[int]]]) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from changeover.transfer.canonical import Canonical, common, row_digest, written
 from changeover.transfer.changes import Convert
-from changeover.transfer.digests import Digest, Portion, Term, forms_of, number_of
-from changeover.transfer.forms import Form
+from changeover.transfer.dialects import Joiner
+from changeover.transfer.digests import Digest, Portion, Term, fields_of, forms_of, number_of
+from changeover.transfer.forms import Block, Form
 from changeover.transfer.reading import literal
 from changeover.transfer.reconcile.areas import Span
+from changeover.transfer.reconcile.joined import JoinedRows
 
 _BATCH_ROWS: Final = 5_000
 
@@ -35,10 +38,18 @@ class Side:
     makers: tuple[Canonical, ...]  # of its terms' values
     key_makers: tuple[Canonical, ...]
     by_server: bool  # whether the server works out the figures
+    joined: JoinedRows | None = None  # how the rows of a span are joined; None: their digests are added up
 
-    def digest(self, connection: sa.Connection, *, area: Span) -> Digest:
-        """The digest of a span."""
-        return self.sums(connection, area).get(0, Digest(0, 0))
+    def digest(self, connection: sa.Connection, *, area: Span) -> Digest | None:
+        """The digest of a span; None when its rows are more than the server can join."""
+        if self.joined is None:
+            return self.sums(connection, area).get(0, Digest(0, 0))
+        return self.joined.digest(connection, area)
+
+    def count(self, connection: sa.Connection, *, area: Span) -> Digest:
+        """How many rows a span has; nothing of what is in them."""
+        select = self.portion.rows(sa.func.count()).where(*area.conditions(self.portion))
+        return Digest(int(connection.execute(select).scalar_one()), None)
 
     def sums(self, connection: sa.Connection, area: Span | int) -> dict[int, Digest]:
         """The digest of a span, as share 0; or of each of so many shares."""
@@ -133,6 +144,24 @@ def sides(one: Portion, two: Portion) -> tuple[Side, Side]:
         Side(one, forms, key_forms, tuple(m[0] for m in makers), tuple(m[0] for m in key_makers), _can(one, forms, key_forms)),
         Side(two, forms, key_forms, tuple(m[1] for m in makers), tuple(m[1] for m in key_makers), _can(two, forms, key_forms)),
     )
+
+
+def joining(source: Side, target: Side) -> tuple[Side, Side]:
+    """Both sides, with rows that are joined where both servers know their order, and one sees whether texts hold the mark."""
+    portions = source.portion, target.portion
+    joiners = [portion.dialect.joiner for portion in portions if portion.by_primary_key]
+    one, two = joiners if len(joiners) == len(portions) else (None, None)
+    if one is None or two is None or not (source.by_server and target.by_server and (one.proves_marks or two.proves_marks)):
+        return source, target
+    null, end = secrets.token_urlsafe(9), secrets.token_urlsafe(9)
+
+    def joined(side: Side, joiner: Joiner, *, proven: bool) -> Side:
+        fields = fields_of(side.portion.dialect, side.portion.terms, side.forms)
+        block = Block(fields, side.portion.key[0].sql, null, end, proven)
+        return replace(side, joined=JoinedRows(side.portion, joiner, block))
+
+    # what is equal holds the same marks: one side need look for them
+    return joined(source, one, proven=one.proves_marks), joined(target, two, proven=not one.proves_marks)
 
 
 def _makers(form: Form | None, mine: Term, theirs: Term) -> tuple[Canonical, Canonical]:

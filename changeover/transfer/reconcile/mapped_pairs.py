@@ -90,11 +90,11 @@ def _copied(
     if not handle or any(name not in by_name for name in handle):
         raise NotComparable(plan.into, "nothing of the source's key stands in the target; compare it with `tables:` instead")
     left_out = tuple(column.name for column in plan.target.columns if column.name not in by_name)
+    mine, theirs = tuple(mine for mine, _ in terms), tuple(theirs for _, theirs in terms)
+    keys = tuple(by_name[name][0] for name in handle), tuple(by_name[name][1] for name in handle)
     pair = Pair(
-        Portion(
-            source, plan.source.name, tuple(mine for mine, _ in terms), plan.mapping.where, tuple(by_name[n][0] for n in handle)
-        ),
-        Portion(target, plan.target.name, tuple(theirs for _, theirs in terms), where, tuple(by_name[n][1] for n in handle)),
+        Portion(source, plan.source.name, mine, plan.mapping.where, keys[0], plan.source.primary_key),
+        Portion(target, plan.target.name, theirs, where, keys[1], plan.target.primary_key),
         tuple(by_name),
         left_out,
     )

@@ -55,8 +55,8 @@ def pair_of(words: TablePair, source: Database, target: Database) -> Pair:
     mine, theirs = [one for one, _ in matched], [other for _, other in matched]
     left_out = tuple(column.name for column in right.columns if column.name not in {term.name for term in theirs})
     return Pair(
-        Portion(source, left.name, tuple(mine), words.where, tuple(known[name][0] for name in keys)),
-        Portion(target, right.name, tuple(theirs), words.target_where, tuple(known[name][1] for name in keys)),
+        Portion(source, left.name, tuple(mine), words.where, tuple(known[name][0] for name in keys), left.primary_key),
+        Portion(target, right.name, tuple(theirs), words.target_where, tuple(known[name][1] for name in keys), right.primary_key),
         tuple(term.name for term in theirs),
         left_out,
     )
