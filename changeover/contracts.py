@@ -448,6 +448,7 @@ HostName = Annotated[str, Names("hosts")]  # a host or a group
 PersonName = Annotated[str, Names("people")]  # a person or a role
 StepName = Annotated[str, Names("steps")]
 FunctionName = Annotated[str, Names("functions")]
+ValueFunctionName = Annotated[str, Names("functions of a value")]  # takes one value, and no context
 FileName = Annotated[str, Names("files")]
 RunbookName = Annotated[str, Names("runbooks")]  # the file of another runbook; its `inputs` stand beside it
 

@@ -166,6 +166,14 @@ class Project:
         return str(path.relative_to(self.root)) if path.is_relative_to(self.root) else str(path)
 
 
+def root_of(folder: Path) -> Path:
+    """The root of the project that *folder* is in; the folder itself where there is none."""
+    try:
+        return Project.find(folder).root
+    except NoProject:
+        return folder
+
+
 def misfits(function: Callable[..., Any], arguments: Collection[str], *, given: int = 1) -> tuple[str, ...]:
     """What is wrong with calling *function* with *given* positional arguments (the context) and *arguments* by name.
 

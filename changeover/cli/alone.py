@@ -17,7 +17,7 @@ from changeover.engine.control_file import ControlFile
 from changeover.engine.resources import Resources
 from changeover.errors import Mistake
 from changeover.journal.adjustments import words_of
-from changeover.project import NoProject, Project
+from changeover.project import Project, root_of
 from changeover.runbook.bind import bind_with
 from changeover.runbook.binder import Binder, Invalid
 from changeover.runbook.findings import RunbookRefused
@@ -226,10 +226,7 @@ def _more(figures: Mapping[str, Value]) -> str:
 def opened(file: Path, systems: Systems, step: str, *, name: str, quiet: bool) -> Iterator[AloneContext]:
     """A context for one step; its databases are closed afterwards."""
     folder = file.absolute().parent
-    try:
-        project = Project.find(folder)
-    except NoProject:
-        project = Project(folder)
+    project = Project(root_of(folder))
     resources = Resources(systems, project, Secrets(folder), folder)
     try:
         yield AloneContext(name or file.stem, step, folder, resources, quiet=quiet)

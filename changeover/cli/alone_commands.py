@@ -125,7 +125,7 @@ def _rehearsed(kind: Migrate, context: AloneContext, one_in: int, *, as_json: bo
     if kind.from_service:
         raise NoRehearsal(kind.source)
     source, target = context.database(kind.source), context.database(kind.target)
-    found = rehearse(kind.mapped, source, target, context, one_in=one_in)
+    found = rehearse(kind.mapped_in(context), source, target, context, one_in=one_in)
     expected = sum(table.expected_rejects for table in found.tables.values())
     orphans = sum(each.rows for table in found.tables.values() for each in table.orphans)
     if as_json:

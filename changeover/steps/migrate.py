@@ -24,6 +24,7 @@ from changeover.contracts import (
 )
 from changeover.counting import counted
 from changeover.errors import Mistake, Setback
+from changeover.project import root_of
 from changeover.steps.dry_run import not_verifiable
 from changeover.transfer.cluster_words import address_problem, is_cluster, refuse_without_dask
 from changeover.transfer.delta_words import Delta
@@ -267,6 +268,10 @@ class Migrate:
             self.max_reject_ratio,
         )
 
+    def mapped_in(self, context: Context) -> Mapped:
+        """The same, with the project whose functions make values."""
+        return replace(self.mapped, project=root_of(context.folder))
+
     def run(self, context: Context) -> Result:
         """Copy, or take back."""
         if self.undo:
@@ -295,7 +300,7 @@ class Migrate:
         from changeover.transfer.reports import summary  # noqa: PLC0415
 
         service, target = service_of(context, self.source), context.database(self.target)
-        fetching = Fetching(self.called(context, context.step), self.mapped, service, target, context, self.throttle)
+        fetching = Fetching(self.called(context, context.step), self.mapped_in(context), service, target, context, self.throttle)
         report = fetching.run()
         return Result(_words(report), summary(report))
 
@@ -305,7 +310,7 @@ class Migrate:
         from changeover.transfer.shapes import TableMissing  # noqa: PLC0415
 
         try:
-            found = first_pages(self.mapped, service_of(context, self.source), context.database(self.target), context)
+            found = first_pages(self.mapped_in(context), service_of(context, self.source), context.database(self.target), context)
         except TableMissing as missing:  # an earlier step may make it
             return not_verifiable(f"as things stand now: {missing}")
         for name, (rows, total) in found.items():
@@ -321,7 +326,7 @@ class Migrate:
             return
         from changeover.transfer.staging import staged  # noqa: PLC0415 - loads SQLAlchemy
 
-        stage = staged(self.source, self.mapped)
+        stage = staged(self.source, self.mapped_in(context))
         try:
             yield stage
         finally:
@@ -332,7 +337,7 @@ class Migrate:
 
         forward = _forward(context, self.catch_up)
         source, target = context.database(forward.source), context.database(forward.target)
-        found = behind(forward.called(context, self.catch_up), forward.mapped, source, target)
+        found = behind(forward.called(context, self.catch_up), forward.mapped_in(context), source, target)
         for name, rows in found.items():
             context.say(f"{name}: {counted(rows, 'row')} changed since the last pass, or since the copy began")
         last = ", for the last time: every row has to be there" if self.final else ""
@@ -351,7 +356,7 @@ class Migrate:
         if found.state is not Standing.DONE:
             raise NotCopiedYet(self.catch_up, found.words)
         source = context.database(forward.source)
-        migration = Migration(name, forward.mapped, source, target, context, None, forward.throttle, final=self.final)
+        migration = Migration(name, forward.mapped_in(context), source, target, context, None, forward.throttle, final=self.final)
         report = migration.run()
         return Result(_words(report), summary(report))
 
@@ -371,7 +376,7 @@ class Migrate:
         if self.from_service:
             return self._would_fetch(context)
         try:
-            examined = examine(self.mapped, context.database(self.source), context.database(self.target))
+            examined = examine(self.mapped_in(context), context.database(self.source), context.database(self.target))
         except TableMissing as missing:  # an earlier step may make it
             return not_verifiable(f"as things stand now: {missing}")
         for line in words(examined):
@@ -407,7 +412,9 @@ class Migrate:
         from changeover.transfer.copying import Migration  # noqa: PLC0415 - loads SQLAlchemy
 
         source, target = context.database(self.source), context.database(self.target)
-        return Migration(self.called(context, context.step), self.mapped, source, target, context, onlooker, self.throttle)
+        return Migration(
+            self.called(context, context.step), self.mapped_in(context), source, target, context, onlooker, self.throttle
+        )
 
     def _taken_back(self, context: Context) -> Result:
         from changeover.steps.taking_back import take_back  # noqa: PLC0415 - loads SQLAlchemy

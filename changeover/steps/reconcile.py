@@ -151,7 +151,7 @@ class Reconcile:
             if forward.from_service:
                 raise CannotCompare(self.of)
             source, target = forward.source, forward.target
-            migrated = Migrated(forward.called(context, self.of), forward.mapped)
+            migrated = Migrated(forward.called(context, self.of), forward.mapped_in(context))
         asked = Asked(
             tuple(TablePair(source=table) if isinstance(table, str) else table for table in self.tables),
             self.count,

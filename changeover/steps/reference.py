@@ -34,6 +34,7 @@ _NAMED: Final = {
     "people": "person or role",
     "steps": "step",
     "functions": "function",
+    "functions of a value": "function of one value",
     "files": "file",
     "runbooks": "file of a runbook",
 }

@@ -49,11 +49,13 @@ def take_back(context: Context, forward: Migrate, wanted: TakingBack) -> Result:
 def _taken_back(context: Context, forward: Migrate, wanted: TakingBack, source: Database) -> Result:
     name, target = forward.called(context, wanted.step), context.database(forward.target)
     export = wanted.written_since == "export"
-    undo = Undo(name, forward.mapped, source, target, context, foreign=export)
+    undo = Undo(name, forward.mapped_in(context), source, target, context, foreign=export)
     told: dict[str, Value] = {}
     if export and not undo.finished():
         path = _file(context)
-        since = export_written_since(copied_tables(name, forward.mapped, source, target, ()), path, context.check_stopped)
+        since = export_written_since(
+            copied_tables(name, forward.mapped_in(context), source, target, ()), path, context.check_stopped
+        )
         context.say(f"{counted(sum(since.values()), 'row')} written since the copy: {path}")
         told = {"written_since": dict(since), "file": str(path)}
     match wanted.by:

@@ -170,7 +170,7 @@ class ClusterWorkers:
         if future.status == "finished":
             answer = future.result(timeout=_ANSWER_S)
             if isinstance(answer, Failed):
-                raise answer.setback
+                raise answer.error
             return not isinstance(answer, NoneLeft)
         if future.status != "error":
             raise ConnectionLost(self.job.target.name, "the cluster's scheduler was lost")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,17 +14,22 @@ from changeover.contracts import Database
 from changeover.counting import counted
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.afterwards import choice_of, only_postgresql
+from changeover.transfer.changes import Unfit
+from changeover.transfer.chunks import Range
 from changeover.transfer.control import Control
 from changeover.transfer.databases import StatementFailed, reason
 from changeover.transfer.definitions import Definition, Made
 from changeover.transfer.mapping import ColumnMapping, Mapped
 from changeover.transfer.paths import path_of
-from changeover.transfer.planning import Feed, MigrationRefused, Side, TablePlan, plan_tables
+from changeover.transfer.planning import Feed, MigrationRefused, Side, TablePlan, converted, plan_tables
 from changeover.transfer.preparing import count, source_problems
 from changeover.transfer.reading import Reader, column, literal
 from changeover.transfer.sessions import session
 from changeover.transfer.shapes import TEMPORAL, Sort
 from changeover.transfer.watermarks import Watermarks
+
+#: Reasons of functions that are named; the others are counted together.
+_MOST_REASONS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,14 +166,31 @@ def _examined(plan: TablePlan, reading: sa.Connection, path: str) -> Examined:
     counts: list[Any] = [sa.func.sum(sa.case((condition, 1), else_=0)) for condition in suspicions.values()]
     row = reader.figures([sa.func.count(), *counts])
     rejects = {why: int(number) for why, number in zip(suspicions, row[1:], strict=True) if number}
+    rejects |= _refused_by_functions(plan, reader)
     rows = int(row[0])
     return Examined(plan.mapping.source, rows, rejects, plan.left_out, -(-rows // plan.chunk_rows), path)
+
+
+def _refused_by_functions(plan: TablePlan, reader: Reader) -> dict[str, int]:
+    """What the project's functions, called of every value, would not make; the reasons of most values by name."""
+    feeds = [(place, feed) for place, feed in enumerate(feed for feed in plan.feeds if feed.expression) if feed.called]
+    found: Counter[str] = Counter()
+    for rows in reader.batches(Range(None, None)) if feeds else ():
+        for place, feed in feeds:
+            for row in rows:
+                try:
+                    converted(feed, [row[place]])
+                except Unfit as unfit:
+                    found[f"{feed.target.name}: {unfit}"] += 1
+    named = dict(found.most_common(_MOST_REASONS))
+    others = found.total() - sum(named.values())
+    return named | ({"other reasons that functions give": others} if others else {})
 
 
 def _suspicions(plan: TablePlan, dialect: str) -> Iterator[tuple[str, sa.ColumnElement[bool]]]:
     """Conditions under which a value of the source would be refused, each with its reason."""
     for feed in plan.feeds:
-        if feed.source is None:
+        if feed.source is None or feed.called:
             continue
         mapping = plan.mapping.filled.get(feed.target.name) or ColumnMapping()
         value = column(feed.source.name)

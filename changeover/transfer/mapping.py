@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal
 
-from changeover.contracts import Value, key
+from changeover.contracts import Value, ValueFunctionName, key
 from changeover.transfer.delta_words import Delta
 from changeover.transfer.paged_words import Paged
 
@@ -23,7 +24,7 @@ class TextPolicy:
 
 @dataclass(frozen=True, slots=True)
 class ColumnMapping:
-    """What fills one column of the target: `from`, `sql` or `value`, then `do`, then `map`."""
+    """What fills one column of the target: `from`, `sql` or `value`, then `do`, then `map`, then `call`."""
 
     source: str = key("the source's column; left out: the one of the same name", word="from", default="")
     sql: str = key("or an SQL expression on the source's table", default="")
@@ -31,6 +32,16 @@ class ColumnMapping:
     do: tuple[Change, ...] = key("changes, in this order: trim, lower, upper, zero_date_to_null, empty_to_null", default=())
     map: Mapping[str, Value] = key("the target's value for each value of the source", default_factory=dict)
     unmapped: Literal["reject", "keep", "null"] = key("what becomes of values that `map` does not name", default="reject")
+    call: ValueFunctionName = key(
+        "a function of the project, such as `checks.transforms:to_minor_units`, that makes the target's value of the source's, "
+        "after `do` and `map`; NULL stays NULL",
+        default="",
+    )
+
+    @property
+    def changes(self) -> bool:
+        """Whether its author wants another value than the one read."""
+        return bool(self.do or self.map or self.call)
 
     def problems(self) -> Iterable[str]:
         """One thing fills a column."""
@@ -40,6 +51,8 @@ class ColumnMapping:
             yield f"`{'` and `'.join(given)}` exclude each other: one thing fills a column"
         if self.unmapped != "reject" and not self.map:
             yield "`unmapped` belongs to `map`"
+        if self.call and self.value is not None:
+            yield "`call` and `value` exclude each other: write what the function would make of it as `value`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +126,7 @@ class Mapped:
     workers: int | str = 1  # processes; `auto`: as many as suit this machine
     indexes: Literal["keep", "after_load"] = "keep"  # of the target
     max_reject_ratio: float | None = None  # of all rows; None: `max_rejects` alone counts
+    project: Path | None = None  # the root below which the functions of `call` are
 
     def may_reject(self, rows: int) -> int:
         """How many of *rows* rows, those of all tables, may become dead letters."""

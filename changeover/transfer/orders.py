@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from changeover.errors import Setback
+from changeover.errors import Mistake, Setback
 from changeover.transfer.control import ChunkRecord
 from changeover.transfer.databases import Address, Reference
 from changeover.transfer.mapping import Mapped
@@ -58,4 +58,4 @@ class NoneLeft:
 class Failed:
     """An answer, the last one: what went wrong."""
 
-    setback: Setback
+    error: Setback | Mistake

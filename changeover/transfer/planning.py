@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from changeover.contracts import Database
 from changeover.errors import Setback
 from changeover.transfer.accepting import Accepts, accepts_of
+from changeover.transfer.calling import called
 from changeover.transfer.catching_up import catching_up_problems, without_buried
 from changeover.transfer.changes import Convert, Unfit, changes_of, in_order
 from changeover.transfer.deferred import missing_parents
@@ -42,7 +44,12 @@ class Feed:
     @property
     def changed(self) -> bool:
         """Whether its author wants another value than the source's."""
-        return self.mapping is not None and bool(self.mapping.do or self.mapping.map)
+        return self.mapping is not None and self.mapping.changes
+
+    @property
+    def called(self) -> bool:
+        """Whether a function of the project makes its values: nobody but Python can tell what becomes of them."""
+        return self.mapping is not None and bool(self.mapping.call)
 
     @property
     def untouched(self) -> bool:
@@ -100,6 +107,9 @@ class TablePlan:
         essence = asdict(self.mapping)
         for word in ("chunk_rows", "delta", *(() if self.mapping.api else ("api",))):
             essence.pop(word)
+        for column in essence["columns"].values():
+            if isinstance(column, dict) and not column["call"]:
+                del column["call"]  # copies that began before there was such a key go on
         return hashlib.sha256(json.dumps(essence, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
     @property
@@ -140,6 +150,7 @@ def plan_tables(mapped: Mapped, source: Side, target: Side) -> tuple[TablePlan, 
 
     Raises:
         TableMissing: a table is not there.
+        ReferenceNotFound, ModuleBroken: a function of `call` cannot be had.
         MigrationRefused: something does not fit; every problem of every table is named.
     """
     problems: list[str] = []
@@ -159,7 +170,7 @@ def plan_tables(mapped: Mapped, source: Side, target: Side) -> tuple[TablePlan, 
     plans = []
     for number, into in enumerate(order, start=1):
         mapping, from_shape, to_shape = shapes[into]
-        matcher = _Matcher(mapping, from_shape, to_shape, mapping.text or mapped.text, source, target, problems)
+        matcher = _Matcher(mapping, from_shape, to_shape, mapping.text or mapped.text, source, target, mapped.project, problems)
         plans.append(matcher.plan(number, mapping.chunk_rows or mapped.chunk_rows))
         problems += catching_up_problems(plans[-1])
     if problems:
@@ -191,6 +202,7 @@ class _Matcher:
     text: TextPolicy
     near: Side  # the source's
     far: Side  # the target's
+    project: Path | None
     problems: list[str]
 
     def plan(self, number: int, chunk_rows: int) -> TablePlan:
@@ -263,6 +275,8 @@ class _Matcher:
     def _made(self, column: Column, source: Column | None, expression: str, constant: Any, mapping: ColumnMapping | None) -> Feed:
         target = Target(self.far.dialect.name, self.text.nul)
         steps = changes_of(mapping) if mapping is not None else []
+        if mapping is not None and mapping.call:
+            steps.append(called(mapping.call, self.project))
         last = fit(None if steps else source, column, target, source_dialect=self.near.dialect.name)
         may_be_empty = bool(steps) or source is None or source.nullable or self.near.dialect.name == "sqlite"
         convert = in_order([*steps, last] if last is not None else steps)
@@ -307,7 +321,11 @@ def _convertible(source: Column, target: Column, mapping: ColumnMapping | None) 
     """Whether values of one sort can mean something in the other at all; single values are checked on the way."""
     if target.sort is Sort.INTERVAL and _FIELDS.match(target.declared) and target.declared != source.declared:
         return False
-    if (mapping is not None and mapping.map) or source.sort is target.sort or Sort.OTHER in {source.sort, target.sort}:
+    if (
+        (mapping is not None and (mapping.map or mapping.call))
+        or source.sort is target.sort
+        or Sort.OTHER in {source.sort, target.sort}
+    ):
         return True
     if Sort.TEXT in {source.sort, target.sort}:
         return True

@@ -270,7 +270,7 @@ def _foreign_keys(table: TableName, writing: sa.Connection) -> Iterator[tuple[Se
 def _fed(plan: TablePlan, column: str) -> str:
     """The source's column that fills *column* unchanged; empty when none does."""
     feed = next((feed for feed in plan.feeds if feed.target.name == column), None)
-    changed = column in plan.mapping.filled and bool(plan.mapping.filled[column].do or plan.mapping.filled[column].map)
+    changed = column in plan.mapping.filled and plan.mapping.filled[column].changes
     return feed.source.name if feed is not None and feed.source is not None and not changed else ""
 
 

@@ -47,7 +47,7 @@ def made_by_source(feed: Feed, quoted: str, untouched: tuple[str, str] | None) -
 
     *untouched*: the column's text and doubt, where it can travel as it is.
     """
-    if feed.source is None or feed.mapping is None:
+    if feed.source is None or feed.mapping is None or feed.called:
         return None
     if feed.source.sort is Sort.TEXT:
         making = _text(feed, feed.source, feed.mapping, quoted)

@@ -60,7 +60,7 @@ def values_of(feed: Feed) -> Values | None:
         return None
     parse = _PARSED[feed.source.sort]
     texts_only = feed.mapping is None or all(value is None or isinstance(value, str) for value in feed.mapping.map.values())
-    if parse is str and feed.target.sort in TAKEN_AS_TEXT - CLOCKS and texts_only and not feed.target.fixed:
+    if parse is str and feed.target.sort in TAKEN_AS_TEXT - CLOCKS and texts_only and not (feed.target.fixed or feed.called):
         limit = feed.target.length if feed.target.sort is Sort.TEXT else None
         return Values(None, _limited(batch_of(feed.mapping), limit))
     return Values(None if parse is str else parse, _one_by_one(feed))

@@ -19,7 +19,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from changeover.errors import Setback
+from changeover.errors import Mistake, Setback
 from changeover.transfer.adapters import dialect_of
 from changeover.transfer.chunk_work import ChunkWork
 from changeover.transfer.control import ChunkRecord, Control
@@ -99,8 +99,8 @@ def serve(orders: Connection) -> None:
         with at_work(job, pace) as (work, plans):
             while True:
                 _copy_table(told, work, plans[told.tables.get().number])
-    except Setback as setback:
-        orders.send(Failed(setback))
+    except (Setback, Mistake) as error:
+        orders.send(Failed(error))
     except SQLAlchemyError as error:
         kind = ConnectionLost if lost(error) else CopyFailed
         orders.send(Failed(kind(job.target.name, reason(error))))

@@ -92,7 +92,7 @@ class Workers:
         """Every chunk of a table as it is committed, and None now and then in between, until no chunk is free.
 
         Raises:
-            Setback: what went wrong in a worker.
+            Setback, Mistake: what went wrong in a worker.
             WorkersDie: they end without a word.
         """
         busy: list[_Worker] = []
@@ -151,7 +151,7 @@ class Workers:
         except (EOFError, OSError):
             return None
         if isinstance(answer, Failed):
-            raise answer.setback
+            raise answer.error
         found: ChunkCopied | NoneLeft | RowsWent = answer
         return found
 

@@ -56,8 +56,8 @@ class Writer:
         for row in rows:
             try:
                 good.append((row, next(self._columns([row]))))
-            except Unfit:
-                outcome.letters.append(self._misfit(row))
+            except Unfit as misfit:
+                outcome.letters.append(self._misfit(row, misfit))
         return good
 
     def _columns(self, rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
@@ -68,7 +68,7 @@ class Writer:
         ]
         return zip(*columns, strict=True)
 
-    def _misfit(self, row: Row) -> DeadLetter:
+    def _misfit(self, row: Row, refused: Unfit) -> DeadLetter:
         place = 0
         for feed in self.plan.feeds:
             value = row[place] if feed.expression else feed.constant
@@ -77,7 +77,8 @@ class Writer:
                 converted(feed, [value])
             except Unfit as misfit:
                 return self.letter(row, Complaint("unfit", misfit.why, feed.target.name))
-        raise AssertionError  # the row was refused a moment ago
+        # a function of the project thought better of it
+        return self.letter(row, Complaint("unfit", refused.why, ""))
 
     def letter(self, row: Row, complaint: Complaint) -> DeadLetter:
         names = [feed.source.name if feed.source else feed.target.name for feed in self.plan.feeds if feed.expression]

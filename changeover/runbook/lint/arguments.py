@@ -40,6 +40,26 @@ def arguments_fit(view: View, mention: Mention, function: Callable[..., Any]) ->
         view.report("arguments-do-not-fit", f"`{mention.name}` also needs {names}", hint, mention.at)
 
 
+def one_value_fits(view: View, mention: Mention, function: Callable[..., Any]) -> None:
+    """Report a *function* that cannot be called with one value."""
+    if not takes_one_value(function):
+        hint = "its one parameter is the value; it gets no context and no `with:`"
+        view.report("arguments-do-not-fit", f"`{mention.name}` does not take exactly one value", hint, mention.at)
+
+
+def takes_one_value(function: Callable[..., Any]) -> bool:
+    """Whether *function* can be called with one argument; of a builtin that nobody can tell of, yes."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return False
+    return True
+
+
 def _given(view: View, mention: Mention) -> Mapping_ | None:
     """The ``with:`` that belongs to the mentioned function: beside it, or on its step."""
     user = view.by_place.get(mention.scope)

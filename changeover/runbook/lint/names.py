@@ -19,6 +19,7 @@ _SINGULAR = {
     "people": "person",
     "steps": "step",
     "functions": "function",
+    "functions of a value": "function",
     "files": "file",
 }
 
@@ -89,10 +90,10 @@ def functions_exist(view: View) -> None:
     """Every function can be loaded, and takes the arguments it is given."""
     if view.resolve is None:
         return
-    from changeover.runbook.lint.arguments import arguments_fit  # noqa: PLC0415 - inspect is slow to load
+    from changeover.runbook.lint.arguments import arguments_fit, one_value_fits  # noqa: PLC0415 - inspect is slow to load
 
     for mention in view.mentions:
-        if mention.sort != "functions" or not mention.name:
+        if mention.sort not in {"functions", "functions of a value"} or not mention.name:
             continue
         try:
             function = view.resolve.function(mention.name)
@@ -100,4 +101,5 @@ def functions_exist(view: View) -> None:
             hint = problem.hint or "write it as `checks.counts:same_number_of_rows`"
             view.report("unknown-function", str(problem), hint, mention.at)
             continue
-        arguments_fit(view, mention, function)
+        fit = arguments_fit if mention.sort == "functions" else one_value_fits
+        fit(view, mention, function)

@@ -120,8 +120,11 @@ def _source_term(plan: TablePlan, feed: Feed, source: Database) -> Term:
     mapping = plan.mapping.filled.get(feed.target.name) or ColumnMapping()
     steps = changes_of(mapping)
     change = _forgiving(in_order(steps)) if steps else None
+    if feed.called:  # what a function makes has the target's sort, whatever it was made of
+        change = _forgiving(feed.convert)
     if feed.source is not None:
-        return replace(Term.of(source, feed.source), name=feed.target.name, change=change)
+        term = replace(Term.of(source, feed.source), name=feed.target.name, change=change)
+        return replace(term, column=replace(term.column, sort=feed.target.sort)) if feed.called else term
     # an expression is taken for what it fills; what it is in truth only its values tell
     column = Column(feed.target.name, feed.target.sort, "expression")
     if feed.expression:

@@ -18,6 +18,10 @@ from changeover.transfer.planning import MigrationRefused
     [
         (ColumnMapping(source="a", sql="upper(a)"), "`from` and `sql` exclude each other: one thing fills a column"),
         (ColumnMapping(sql="upper(a)", value=[1]), "`sql` and `value` exclude each other: one thing fills a column"),
+        (
+            ColumnMapping(value=5, call="checks.transforms:to_minor_units"),
+            "`call` and `value` exclude each other: write what the function would make of it as `value`",
+        ),
         (ColumnMapping(source="a", unmapped="keep"), "`unmapped` belongs to `map`"),
         (TableMapping("t", chunk_rows=-5), "`chunk_rows` is at least 1"),
         (TableMapping(""), "`from` names a table of the source"),

@@ -34,7 +34,7 @@ def test_all_that_is_said_between_processes_can_be_sent() -> None:
     )
     for message in messages:
         assert str(pickle.loads(pickle.dumps(message))) == str(message)  # noqa: S301 - our own
-    assert str(Failed(ConnectionLost("crm", "gone")).setback) == "copying crm failed: gone"
+    assert str(Failed(ConnectionLost("crm", "gone")).error) == "copying crm failed: gone"
 
 
 def test_an_address_does_not_show_its_password() -> None:
