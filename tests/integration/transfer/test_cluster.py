@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from changeover.transfer.checksums import Selection, checksums_of_pair
 from changeover.transfer.cluster import ClusterUnfit
 from changeover.transfer.copying import Migration
 from changeover.transfer.databases import OpenDatabase, SecretNotSent, open_database
-from changeover.transfer.mapping import Mapped, TableMapping
+from changeover.transfer.mapping import ColumnMapping, Mapped, TableMapping
 from changeover.transfer.reports import Report
 
 Opener = Callable[[str, str], OpenDatabase]
@@ -188,9 +188,15 @@ def test_a_worker_of_the_cluster_is_killed_and_every_row_is_there_once(
         assert str(database.engine.url.password) not in logs
 
 
-def test_a_copy_that_is_stopped_leaves_nothing_in_the_air(pair: tuple[OpenDatabase, OpenDatabase], cluster: Cluster) -> None:
+def test_a_copy_that_is_stopped_leaves_nothing_in_the_air_and_functions_of_the_project_were_called(
+    pair: tuple[OpenDatabase, OpenDatabase], cluster: Cluster, tmp_path: Path
+) -> None:
     _, target = pair
+    (tmp_path / "checks").mkdir()
+    (tmp_path / "checks" / "names.py").write_text("def marked(value):\n    return f'{value}!'\n", encoding="utf-8")
     copy = migration(pair, cluster.address, rows_per_second=400)
+    made = TableMapping("customers", columns={"name": ColumnMapping(call="checks.names:marked")})
+    copy = replace(copy, mapped=replace(copy.mapped, tables=(made,), project=tmp_path))
     thread, ended = begun(copy)
     until(lambda: arrived(target) > 0, ended)
     copy.context.stopped = "abort"  # type: ignore[attr-defined]
@@ -205,6 +211,7 @@ def test_a_copy_that_is_stopped_leaves_nothing_in_the_air(pair: tuple[OpenDataba
         assert time.monotonic() < end, cluster.logs()[-2000:]
         time.sleep(0.1)
     assert target.scalar("select sum(rows_written) from changeover_chunk where state = 'done'") == arrived(target)
+    assert target.scalar("select count(*) from customers where name = 'név ' || id || '!'") == arrived(target)
 
 
 def test_a_cluster_that_cannot_do_it_is_refused_before_a_row_moves(
