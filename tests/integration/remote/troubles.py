@@ -116,7 +116,8 @@ def cut_at_the_close(trial: Trial, *, silently: bool) -> Completed:
 
         transport._send_user_message = listening  # noqa: SLF001
         completed = trial.ask(host)
-        assert proxy.happened == 1
+        # on a machine that has no time for us, the connection that is listened to may be given up before that
+        assert proxy.happened == 1 or not transport.is_active()
     return completed
 
 
