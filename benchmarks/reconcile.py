@@ -142,7 +142,7 @@ def reladiff(legacy: OpenDatabase, crm: OpenDatabase) -> float | None:
     beside_python = str(Path(sys.executable).parent)
     program = shutil.which("reladiff", path=os.pathsep.join([beside_python, os.environ.get("PATH", os.defpath)]))
     if program is None:
-        say("reladiff", [], why="not installed; it is in the dependency group `bench`")
+        say("reladiff", [], why="not installed; `make bench-transfer` puts it into a folder of its own")
         return None
     urls = [address(legacy, "mysql"), address(crm, "postgresql")]
     options = [part for name in WITHOUT_NULL for part in ("-c", name)]
