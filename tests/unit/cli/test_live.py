@@ -107,8 +107,8 @@ def test_ctrl_c_twice_leaves_at_once() -> None:
     code = (
         "import os, signal, time\n"
         "from changeover.cli.executing import interruptible\n"
-        "with interruptible('crm-1', lambda _: print('told', flush=True)):\n"
-        "    print('ready', flush=True)\n"
+        "with interruptible('crm-1', lambda _: os.write(1, b'told\\n')):\n"
+        "    os.write(1, b'ready\\n')\n"  # a print that a signal interrupts may not print again
         "    time.sleep(60); time.sleep(60)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
